@@ -1,0 +1,316 @@
+"""The clinic file: one TOML file a clinic, checked as a whole before anything is read."""
+
+from __future__ import annotations
+
+import codecs
+import datetime as dt
+import difflib
+import re
+import tomllib
+import typing
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rfmkit.errors import ClinicFileError, Problem
+
+_PACKAGE = Path(__file__).parent
+LOCALES = tuple(sorted(folder.name for folder in (_PACKAGE / "present" / "locales").iterdir() if folder.is_dir()))
+SCHEMES = tuple(sorted(file.stem for file in (_PACKAGE / "analysis" / "schemes").glob("*.toml")))
+_LOGO_BYTES = 500_000
+
+
+def _one_of(known: tuple[str, ...]):
+    def check(value: str) -> str:
+        if value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _encoding(value: str) -> str:
+    try:
+        return codecs.lookup(value).name
+    except LookupError:
+        raise ValueError("is no encoding; common ones are utf-8, utf-16, cp1251, gbk, gb18030") from None
+
+
+def _date_format(value: str) -> str:
+    day = dt.datetime(2024, 12, 31)
+    try:
+        same = dt.datetime.strptime(day.strftime(value), value).date() == day.date()
+    except ValueError:
+        same = False
+    if not same:
+        raise ValueError("must hold day, month and year in strptime's letters, for example %d.%m.%Y")
+    return value
+
+
+def _currency(value: str) -> str:
+    from babel.numbers import list_currencies
+
+    if value not in list_currencies():
+        raise ValueError("must be a currency's three letters, for example RUB, CNY, EUR")
+    return value
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TransactionColumns(_Part):
+    """rfmkit's name = the export's heading; the first three are needed."""
+
+    patient_id: str
+    visit_date: str
+    amount: str
+    service: str | None = None
+    category: str | None = None
+    branch: str | None = None
+    doctor: str | None = None
+    receipt_id: str | None = None
+    payer: str | None = None
+    visit_time: str | None = None
+    quantity: str | None = None
+    days_supply: str | None = None
+    discount: str | None = None
+    bonus_accrued: str | None = None
+    bonus_redeemed: str | None = None
+
+
+class PatientColumns(_Part):
+    """rfmkit's name = the heading in the file of patients; the first is needed."""
+
+    patient_id: str
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+    sex: str | None = None
+    birth_date: str | None = None
+    member_since: str | None = None
+    referred_by: str | None = None
+    opted_out: str | None = None
+    consent_sms: str | None = None
+    consent_email: str | None = None
+    consent_phone: str | None = None
+    consent_ads: str | None = None
+    consent_source: str | None = None
+
+
+class _File(_Part):
+    source: str
+    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+    date_format: Annotated[str, AfterValidator(_date_format)] = "%Y-%m-%d"
+    header: bool = True
+
+
+class Transactions(_File):
+    """Where the lines are and how they are written."""
+
+    amount_includes_bonus: bool = False
+    complete_history: bool | None = None
+    columns: TransactionColumns
+
+    @model_validator(mode="after")
+    def _bonus_column(self):
+        if self.amount_includes_bonus and not self.columns.bonus_redeemed:
+            raise ValueError("amount_includes_bonus = true needs columns.bonus_redeemed")
+        return self
+
+
+class Patients(_File):
+    """Who they are and whether they may be contacted."""
+
+    columns: PatientColumns
+
+
+class Rfm(_Part):
+    """How patients are scored and grouped."""
+
+    window_months: Annotated[int, Field(ge=0, le=600)] = 24
+    scoring: Literal["quantile"] = "quantile"
+    bins: Annotated[int, Field(ge=2, le=9)] = 5
+    scheme: str = "eleven"
+    min_patients: Annotated[int, Field(ge=1)] = 50
+
+
+class Clv(_Part):
+    """Which model of lifetime value, over which horizon."""
+
+    model: Literal["bg_nbd", "mbg_nbd", "pareto_nbd"] = "mbg_nbd"
+    horizon_months: Annotated[int, Field(ge=1, le=120)] = 12
+    annual_discount_rate: Annotated[float, Field(ge=0, lt=10, strict=False)] = 0.0
+    margin: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
+
+
+class Loyalty(_Part):
+    """Over which months patients count as coming back, and as active."""
+
+    period_months: Annotated[int, Field(ge=1, le=120)] = 12
+    active_months: Annotated[int, Field(ge=1, le=120)] | None = None
+
+    @model_validator(mode="after")
+    def _never_less(self):
+        if self.active_months is not None and self.active_months < self.period_months:
+            raise ValueError("active_months must not be less than period_months")
+        return self
+
+
+class Report(_Part):
+    """How the report looks and what it may name."""
+
+    brand_name: Annotated[str, Field(max_length=80)] | None = None
+    logo: str | None = None
+    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#1f5f8b"
+    min_count: Annotated[int, Field(ge=1)] = 5
+    doctors: bool = False
+
+
+class Clinic(_Part):
+    """One clinic, as its file describes it.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The clinic file.
+    name, locale, country, currency : str
+        How the report names the clinic; its language; for phone numbers; for money.
+    transactions, patients, rfm, clv, loyalty, report
+        The parts of the file; `patients` may be None.
+    """
+
+    path: Path
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    locale: Annotated[str, _one_of(LOCALES)] = "en"
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    currency: Annotated[str, AfterValidator(_currency)]
+    transactions: Transactions
+    patients: Patients | None = None
+    rfm: Rfm = Rfm()
+    clv: Clv = Clv()
+    loyalty: Loyalty = Loyalty()
+    report: Report = Report()
+
+    @property
+    def key(self) -> str:
+        """The file's name without ``.toml``: the folder of the clinic's reports."""
+        return self.path.stem
+
+    @property
+    def folder(self) -> Path:
+        """Where the clinic file lies; its paths are relative to it."""
+        return self.path.parent
+
+    @property
+    def active_months(self) -> int:
+        """Months with a visit that make a patient active."""
+        return self.loyalty.active_months or self.loyalty.period_months
+
+    @property
+    def logo(self) -> Path | None:
+        """The brand's logo, checked to lie beside the clinic file."""
+        return self.folder / self.report.logo if self.report.logo else None
+
+    @property
+    def scheme(self) -> str | Path:
+        """Name of a scheme of rfmkit, or the path of the clinic's own."""
+        return self.rfm.scheme if self.rfm.scheme in SCHEMES else self.folder / self.rfm.scheme
+
+
+def load_clinic(path: str | Path) -> Clinic:
+    """Read and check a clinic file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The TOML file.
+
+    Returns
+    -------
+    Clinic
+
+    Raises
+    ------
+    ClinicFileError
+        With everything that is wrong: what TOML cannot read, unknown keys (with the nearest known one), values out of
+        range, a logo outside the clinic file's folder, a scheme that is not there.
+    """
+    path = Path(path).absolute()
+    where = path.name
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ClinicFileError(Problem(where, "no such clinic file", "Give the path of a clinic's TOML file.")) from None
+    except (OSError, UnicodeDecodeError):
+        raise ClinicFileError(Problem(where, "cannot be read as UTF-8 text", "Save it as UTF-8.")) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ClinicFileError(Problem(where, f"is not TOML: {error}", "Text values stand in quotes.")) from None
+    if "path" in document:
+        raise ClinicFileError(Problem(f"{where} path", "unknown key", "Remove it."))
+    problems = []
+    clinic = None
+    try:
+        clinic = Clinic.model_validate({**document, "path": path})
+    except ValidationError as error:
+        problems = [_problem(where, fault) for fault in error.errors(include_url=False, include_input=False)]
+    problems += _file_problems(where, path.parent, document)
+    if problems:
+        raise ClinicFileError(problems)
+    return clinic
+
+
+def _file_problems(where: str, folder: Path, document: dict) -> list[Problem]:
+    """What is wrong with the files that a clinic file names beside the exports."""
+    problems = []
+    report, rfm = document.get("report", {}), document.get("rfm", {})
+    logo = report.get("logo") if isinstance(report, dict) else None
+    if isinstance(logo, str):
+        at = f"{where} [report] logo"
+        target = (folder / logo).resolve()
+        if not target.is_relative_to(folder.resolve()):
+            problems.append(
+                Problem(at, "lies outside the clinic file's folder", "Put the logo beside the clinic file.")
+            )
+        elif not target.is_file():
+            problems.append(Problem(at, "no such file", "The path is relative to the clinic file."))
+        elif target.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+            problems.append(Problem(at, "is neither PNG nor JPEG", "Save the logo as PNG."))
+        elif target.stat().st_size > _LOGO_BYTES:
+            problems.append(Problem(at, f"is larger than {_LOGO_BYTES // 1000} kB", "Save a smaller picture."))
+    scheme = rfm.get("scheme") if isinstance(rfm, dict) else None
+    if isinstance(scheme, str) and scheme not in SCHEMES and not (folder / scheme).is_file():
+        fix = f"Schemes are: {', '.join(SCHEMES)}; or give the path of a scheme file beside the clinic file."
+        problems.append(Problem(f"{where} [rfm] scheme", "no such scheme", fix))
+    return problems
+
+
+def _problem(where: str, fault: dict) -> Problem:
+    """One fault of pydantic's, in the words of a clinic file."""
+    keys = [str(key) for key in fault["loc"]]
+    section, key = ".".join(keys[:-1]), keys[-1] if keys else ""
+    at = " ".join(filter(None, [where, f"[{section}]" if section else "", key]))
+    match fault["type"]:
+        case "extra_forbidden":
+            known = _known_keys(keys[:-1])
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+            hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}."
+            return Problem(at, "unknown key", hint)
+        case "missing":
+            return Problem(at, "is missing", "Add it.")
+        case "literal_error":
+            return Problem(at, f"must be {fault['ctx']['expected']}")
+        case _:
+            return Problem(at, re.sub(r"^Value error, |^Input ", "", fault["msg"]))
+
+
+def _known_keys(keys: list[str]) -> list[str]:
+    """The keys of the part of the clinic file that `keys` lead to."""
+    model: type[BaseModel] = Clinic
+    for key in keys:
+        kinds = typing.get_args(model.model_fields[key].annotation) or (model.model_fields[key].annotation,)
+        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return [name for name in model.model_fields if name != "path"]

@@ -1,0 +1,122 @@
+"""Errors, sorted by who must act; each says where, what and what to do, and never shows a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, in one line for the person who can put it right.
+
+    Parameters
+    ----------
+    where : str
+        File and place: ``payments.csv:17 «Сумма»``.
+    what : str
+        What is wrong there, without any part of the value.
+    fix : str, default ""
+        What to do about it, as a full sentence.
+    count : int, default 1
+        How many lines have the same fault; `where` is then the first of them.
+    """
+
+    where: str
+    what: str
+    fix: str = ""
+    count: int = 1
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.what}."
+        if self.fix:
+            line += f" {self.fix}"
+        if self.count > 1:
+            line += f" ({self.count} such lines)"
+        return line
+
+
+class RfmkitError(Exception):
+    """Something a person can put right; shown without a traceback.
+
+    Parameters
+    ----------
+    problems : Problem or iterable of Problem
+        Everything that is wrong, not only the first.
+    """
+
+    exit_code = 13
+
+    def __init__(self, problems: Problem | Iterable[Problem]):
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class UsageError(RfmkitError):
+    """The command or the call must change."""
+
+    exit_code = 2
+
+
+class ClinicFileError(RfmkitError):
+    """The clinic file must change."""
+
+    exit_code = 10
+
+
+class ExportError(RfmkitError):
+    """The clinic's export must change."""
+
+    exit_code = 11
+
+
+class SurroundingsError(RfmkitError):
+    """The machine must change: disk, database, lock, memory."""
+
+    exit_code = 12
+
+
+#: What each code of `NotEnoughData` says, in English; reports word it in their own language.
+_REASONS = {
+    "few_patients": "{have} patients came in the window; groups need at least {need}",
+    "few_repeat_patients": "{have} patients came back at least once; a model needs at least {need}",
+    "model_not_converged": "the model {model} did not settle on finite parameters",
+    "no_mean_spend": "the spend of these patients has no finite mean (q = {q:.2f}, it must exceed 1)",
+    "short_history": "the history before the test period is {have_months} months long; it must be at least {need_months}",
+    "few_calibration_patients": "{have} patients came back before the test period; at least {need} are needed",
+    "history_starts_late": "the export begins on {first_visit}; it must reach back to {needed}",
+    "no_visits": "no visit between {start} and {end}",
+    "no_paid_visits": "no paid visit between {start} and {end}",
+    "no_patients_at_start": "no patient was active on {day}",
+}
+
+
+class NotEnoughData(Exception):
+    """The data do not carry the answer; a report says so in its place and goes on.
+
+    Parameters
+    ----------
+    code : str
+        Which gate was not passed.
+    **numbers
+        What there is and what would be needed.
+    """
+
+    def __init__(self, code: str, **numbers):
+        self.code = code
+        self.numbers = numbers
+        super().__init__(code, numbers)
+
+    def __reduce__(self):
+        # Exceptions are rebuilt from their positional arguments alone; the numbers must survive a process boundary.
+        return _not_enough_data, (self.code, self.numbers)
+
+    def __str__(self) -> str:
+        return _REASONS[self.code].format(**self.numbers)
+
+
+def _not_enough_data(code: str, numbers: dict) -> NotEnoughData:
+    return NotEnoughData(code, **numbers)
