@@ -1,0 +1,1 @@
+"""In: exports become checked lines, lines become visits, visits become patients."""

@@ -1,0 +1,136 @@
+"""Visits become patients: the inputs of RFM and of the models of lifetime value, one row a patient."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from rfmkit.period import Period
+from rfmkit.rows import Rows, as_table
+
+
+def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: Rows | None = None) -> pd.DataFrame:
+    """Compute recency, frequency and money of every patient who came inside the RFM window.
+
+    Parameters
+    ----------
+    visits : pandas.DataFrame, path or ibis.Table
+        ``patient_id, visit_date, amount``, one row a visit.
+    as_of : datetime.date
+        Last observed day, inclusive; later visits are left out.
+    window_months : int, default 0
+        Whole calendar months up to `as_of`; 0 is the whole history.
+    refunds : optional
+        Refunds on days without a visit, as `refunds_from` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``patient_id``, ``recency_days`` (days from the last visit to `as_of`), ``visit_count``, ``total_spend`` (net
+        sum, money), in the order of the ids.
+    """
+    inside = _until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, window_months)
+    people = inside.group_by("patient_id").aggregate(
+        last=inside.visit_date.max(),
+        visit_count=inside.count(),
+        total_spend=inside.amount.sum().cast("float64"),
+    )
+    people = people.select(
+        "patient_id",
+        recency_days=ibis.literal(as_of).delta(people.last, unit="day"),
+        visit_count=people.visit_count,
+        total_spend=people.total_spend,
+    )
+    frame = people.order_by("patient_id").execute()
+    if refunds is not None:
+        taken = _until(as_table(refunds, "patient_id", "visit_date", "amount"), as_of, window_months)
+        back = taken.group_by("patient_id").aggregate(back=taken.amount.sum().cast("float64")).execute()
+        frame["total_spend"] += frame["patient_id"].map(back.set_index("patient_id")["back"]).fillna(0.0)
+    return frame
+
+
+def _until(rows: ir.Table, as_of: dt.date, window_months: int) -> ir.Table:
+    rows = rows.filter(rows.visit_date <= as_of)
+    if window_months:
+        rows = rows.filter(rows.visit_date >= Period.trailing(as_of, window_months).start)
+    return rows
+
+
+def btyd_summary(visits: Rows, as_of: dt.date) -> pd.DataFrame:
+    """Summarise each patient's history for the buy-till-you-die models.
+
+    Parameters
+    ----------
+    visits : pandas.DataFrame, path or ibis.Table
+        ``patient_id, visit_date, amount``, one row a visit.
+    as_of : datetime.date
+        Last observed day, inclusive.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a patient, in the order of the ids: ``patient_id``; ``frequency`` (x: repeat visits); ``recency`` (t_x:
+        days from first to last visit); ``T`` (days from first visit to `as_of`); ``monetary_value`` (net amount of the
+        repeat visits ÷ repeat visits, free ones included; 0 without any); ``log_intervals`` (Σ ln of the days between
+        consecutive visits; 0 without any).
+
+    References
+    ----------
+    Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005). "Counting Your Customers" the Easy Way. Marketing Science
+    24(2), for x, t_x and T.
+    """
+    return _summary(_until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, 0), as_of)
+
+
+def calibration_holdout(visits: Rows, calibration_end: dt.date, as_of: dt.date) -> pd.DataFrame:
+    """Summarise histories up to `calibration_end` and count what came after, up to `as_of`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `btyd_summary` at `calibration_end`, for the patients known by then, and
+        ``frequency_holdout`` (visits after it), ``monetary_value_holdout`` (their net amount ÷ their number, 0 without
+        any), ``duration_holdout`` (days).
+    """
+    rows = _until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, 0)
+    later = rows.filter(rows.visit_date > calibration_end)
+    after = (
+        later.group_by("patient_id")
+        .aggregate(frequency_holdout=later.count(), spent=later.amount.sum().cast("float64"))
+        .execute()
+        .set_index("patient_id")
+    )
+    summary = _summary(rows.filter(rows.visit_date <= calibration_end), calibration_end)
+    known = after.reindex(summary["patient_id"]).fillna(0.0)
+    visits_after = known["frequency_holdout"].to_numpy()
+    return summary.assign(
+        frequency_holdout=visits_after.astype("int64"),
+        monetary_value_holdout=known["spent"].to_numpy() / visits_after.clip(min=1),
+        duration_holdout=(as_of - calibration_end).days,
+    )
+
+
+def _summary(rows: ir.Table, as_of: dt.date) -> pd.DataFrame:
+    by_day = ibis.window(group_by="patient_id", order_by="visit_date")
+    rows = rows.mutate(before=rows.visit_date.lag().over(by_day))
+    gap = rows.visit_date.delta(rows.before, unit="day")
+    repeat = rows.before.notnull()
+    people = rows.group_by("patient_id").aggregate(
+        first=rows.visit_date.min(),
+        last=rows.visit_date.max(),
+        frequency=rows.count() - 1,
+        spent=rows.amount.sum(where=repeat).cast("float64").fill_null(0.0),
+        log_intervals=gap.cast("float64").ln().sum(where=repeat).fill_null(0.0),
+    )
+    frame = people.select(
+        "patient_id",
+        "frequency",
+        recency=people.last.delta(people.first, unit="day"),
+        T=ibis.literal(as_of).delta(people.first, unit="day"),
+        monetary_value=people.spent / ibis.greatest(people.frequency, 1),
+        log_intervals=people.log_intervals,
+    )
+    return frame.order_by("patient_id").execute()
