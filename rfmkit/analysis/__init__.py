@@ -1,0 +1,1 @@
+"""Think: each module answers one question about visits or patients."""

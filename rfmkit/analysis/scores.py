@@ -1,0 +1,146 @@
+"""How recent, how often, how much: scores of 1 to `bins`, decided by cuts alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+#: Each measure and whether a smaller value is the better one.
+MEASURES = {"recency_days": True, "visit_count": False, "total_spend": False}
+SCORES = {"recency_days": "recency_score", "visit_count": "frequency_score", "total_spend": "monetary_score"}
+
+
+@dataclass(frozen=True)
+class RfmCuts:
+    """The values at which a score begins.
+
+    Attributes
+    ----------
+    recency_days, visit_count, total_spend : tuple of float
+        For the scores 2, 3, … the value that earns it: a patient has the score 1 + the number of cuts that the value is
+        not worse than. A tuple is shorter than bins − 1 where nobody could earn the highest scores.
+    """
+
+    recency_days: tuple[float, ...]
+    visit_count: tuple[float, ...]
+    total_spend: tuple[float, ...]
+
+
+def rfm_cuts(rfm: pd.DataFrame, bins: int = 5) -> RfmCuts:
+    """Find the cuts that put about equal numbers of patients in each score.
+
+    For s = 2 … `bins`, cut s is the worst observed value v with bins × (patients strictly worse than v) ≥
+    (s − 1) × patients, in integers, so that equal values have equal scores. One visit scores 1 in frequency; the rule
+    with bins − 1 over the patients with two visits or more gives 2 … `bins`. A measure with one distinct value gives
+    everybody the middle score.
+
+    Parameters
+    ----------
+    rfm : pandas.DataFrame
+        Columns ``recency_days, visit_count, total_spend``, one row a patient.
+    bins : int, default 5
+        2 to 9.
+
+    Returns
+    -------
+    RfmCuts
+    """
+    if not 2 <= bins <= 9:
+        raise ValueError("bins must be 2 to 9")
+    cuts = {}
+    for measure, less_is_better in MEASURES.items():
+        values = rfm[measure].to_numpy()
+        worst_first = -values if less_is_better else values
+        found = _frequency_cuts(worst_first, bins) if measure == "visit_count" else _quantile_cuts(worst_first, bins)
+        cuts[measure] = tuple(-cut if less_is_better else cut for cut in found)
+    return RfmCuts(**cuts)
+
+
+def _quantile_cuts(values: np.ndarray, bins: int) -> list:
+    """The cuts of values for which more is better."""
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) == 1:
+        return [distinct[0].item()] * ((bins + 1) // 2 - 1)
+    worse = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    found = [distinct[bins * worse >= (score - 1) * len(values)] for score in range(2, bins + 1)]
+    return [reached[0].item() for reached in found if len(reached)]
+
+
+def _frequency_cuts(counts: np.ndarray, bins: int) -> list:
+    distinct = np.unique(counts)
+    if len(distinct) == 1:
+        return _quantile_cuts(counts, bins)
+    repeat = counts[counts >= 2]
+    if bins == 2 or len(np.unique(repeat)) == 1:
+        return [2]
+    return [2, *_quantile_cuts(repeat, bins - 1)]
+
+
+def score_rfm(rfm: pd.DataFrame, bins: int = 5, cuts: RfmCuts | None = None) -> pd.DataFrame:
+    """Score every patient's recency, frequency and money.
+
+    Parameters
+    ----------
+    rfm : pandas.DataFrame
+        As `rfm_table` gives it.
+    bins : int, default 5
+        Number of scores; 2 to 9. Not used when `cuts` are given.
+    cuts : RfmCuts, optional
+        Cuts of another month, or a clinic's own; without them `rfm_cuts` finds them in `rfm`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy of `rfm` with ``recency_score, frequency_score, monetary_score`` (1 … bins, the highest is best) and
+        ``rfm_score`` (the three digits as text).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rfm = pd.DataFrame({"recency_days": [3, 40], "visit_count": [4, 1], "total_spend": [90.0, 20.0]})
+    >>> score_rfm(rfm, bins=2)["rfm_score"].tolist()
+    ['222', '111']
+    """
+    cuts = cuts if cuts is not None else rfm_cuts(rfm, bins) if len(rfm) else RfmCuts((), (), ())
+    scored = rfm.copy()
+    for measure, less_is_better in MEASURES.items():
+        sign = -1 if less_is_better else 1
+        levels = np.sort(sign * np.asarray(getattr(cuts, measure), dtype=float))
+        scored[SCORES[measure]] = 1 + np.searchsorted(levels, sign * rfm[measure].to_numpy(dtype=float), side="right")
+    digits = [scored[column].astype("int64").astype("str") for column in SCORES.values()]
+    scored["rfm_score"] = digits[0] + digits[1] + digits[2]
+    return scored
+
+
+def score_bands(scored: pd.DataFrame) -> pd.DataFrame:
+    """Say what each score means in the measure's own unit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``measure, score, low, high`` (smallest and largest value observed with that score), ``patients``.
+    """
+    bands = [
+        scored.groupby(score)[measure]
+        .agg(low="min", high="max", patients="size")
+        .rename_axis("score")
+        .reset_index()
+        .assign(measure=measure)
+        for measure, score in SCORES.items()
+    ]
+    return pd.concat(bands, ignore_index=True)[["measure", "score", "low", "high", "patients"]]
+
+
+def score_grid(scored: pd.DataFrame, bins: int) -> pd.DataFrame:
+    """Count patients and their spend in every cell of recency × frequency.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``recency_score, frequency_score, patients, revenue``: all ``bins × bins`` cells, empty ones as 0.
+    """
+    cells = pd.MultiIndex.from_product([range(1, bins + 1)] * 2, names=["recency_score", "frequency_score"])
+    grid = scored.groupby(["recency_score", "frequency_score"])["total_spend"].agg(patients="size", revenue="sum")
+    return grid.reindex(cells, fill_value=0).reset_index()

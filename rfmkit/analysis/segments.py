@@ -1,0 +1,165 @@
+"""Which group a patient is in: schemes as data, every cell of the score cube in exactly one segment."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from rfmkit.errors import ClinicFileError, Problem
+
+INACTIVE = "inactive"
+_INACTIVE_COLOUR = "#9aa3ab"
+_FOLDER = Path(__file__).parent / "schemes"
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A division of the score cube into named segments.
+
+    Attributes
+    ----------
+    name : str
+    bins : int
+        Scores run from 1 to `bins`.
+    colours : dict of str to str
+        Segment → colour, in the order in which segments are shown; `inactive` last.
+    segment_of : dict of str to str
+        ``rfm_score`` → segment, for every cell of the cube.
+    """
+
+    name: str
+    bins: int
+    colours: dict[str, str]
+    segment_of: dict[str, str]
+
+    @property
+    def segments(self) -> list[str]:
+        """All segments in order, `inactive` last."""
+        return list(self.colours)
+
+
+def load_scheme(name_or_path: str | Path, *, bins: int | None = None) -> Scheme:
+    """Read a segment scheme and refuse one that is not a partition.
+
+    Parameters
+    ----------
+    name_or_path : str or pathlib.Path
+        A file of ``rfmkit/analysis/schemes`` without its ending, or the path of a scheme file.
+    bins : int, optional
+        The number of scores in use; a scheme for another number is refused.
+
+    Returns
+    -------
+    Scheme
+
+    Raises
+    ------
+    ClinicFileError
+        With the cells that no segment holds, the cells that several hold, and the segments that hold none.
+    """
+    path = Path(name_or_path)
+    path = path if path.suffix == ".toml" else _FOLDER / f"{name_or_path}.toml"
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        scheme_bins = document["bins"]
+        segments = document["segments"]
+        colours = {segment["key"]: segment["colour"] for segment in segments}
+        boxes = [(segment["key"], cells.split()) for segment in segments for cells in segment["cells"]]
+        held = [(key, "".join(cell)) for key, (r, f, m) in boxes for cell in itertools.product(r, f, m)]
+    except FileNotFoundError:
+        fix = f"Schemes are: {', '.join(sorted(file.stem for file in _FOLDER.glob('*.toml')))}."
+        raise ClinicFileError(Problem(path.name, "no such scheme", fix)) from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        fix = 'It needs bins and [[segments]] with key, colour and cells = ["45 45 3"].'
+        raise ClinicFileError(Problem(path.name, "is no scheme file", fix)) from None
+    problems = _faults(path.name, scheme_bins, [segment["key"] for segment in segments], held)
+    if bins not in {None, scheme_bins}:
+        problems.append(
+            Problem(path.name, f"is for {scheme_bins} bins, not {bins}", f"Set bins = {scheme_bins} under [rfm].")
+        )
+    if problems:
+        raise ClinicFileError(problems)
+    return Scheme(path.stem, scheme_bins, {**colours, INACTIVE: _INACTIVE_COLOUR}, {cell: key for key, cell in held})
+
+
+def _faults(where: str, bins: int, keys: list[str], held: list[tuple[str, str]]) -> list[Problem]:
+    """Everything that keeps a scheme from being a partition of its cube."""
+    cube = {"".join(cell) for cell in itertools.product("123456789"[:bins], repeat=3)}
+    times = Counter(cell for _, cell in held)
+    reached = {key for key, _ in held}
+    faults = {
+        "no segment holds the cells": sorted(cube - times.keys()),
+        "several segments hold the cells": sorted(cell for cell, count in times.items() if count > 1),
+        f"cells lie outside scores of 1 to {bins}": sorted(times.keys() - cube),
+        "segments that nobody can reach": [key for key in keys if key not in reached],
+        "segments that stand twice": sorted(key for key, count in Counter(keys).items() if count > 1),
+        "a segment may not be called": [key for key in keys if key == INACTIVE],
+    }
+    fix = "Every cell belongs to exactly one segment, and every segment has a cell."
+    return [Problem(where, f"{what} {', '.join(found)}", fix) for what, found in faults.items() if found]
+
+
+def assign_segments(scored: pd.DataFrame, scheme: Scheme) -> pd.DataFrame:
+    """Put every scored patient into the one segment that holds the patient's cell.
+
+    Parameters
+    ----------
+    scored : pandas.DataFrame
+        As `score_rfm` gives it; a missing ``rfm_score`` (no visit in the window) becomes `inactive`.
+    scheme : Scheme
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with ``segment``.
+    """
+    return scored.assign(segment=scored["rfm_score"].map(scheme.segment_of).fillna(INACTIVE).astype("str"))
+
+
+def segment_table(patients: pd.DataFrame, scheme: Scheme) -> pd.DataFrame:
+    """Describe each segment in one row.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient with ``segment``, the RFM inputs and, where a model stands, ``probability_alive``, ``clv``
+        and ``value_at_risk``.
+    scheme : Scheme
+
+    Returns
+    -------
+    pandas.DataFrame
+        In the scheme's order: ``segment, colour, patients, patients_share, visits, revenue, revenue_share`` (inside the
+        RFM window), ``recency_days`` (median), ``visit_count``, ``total_spend``, ``probability_alive`` (means),
+        ``clv``, ``value_at_risk`` (sums; missing without a model).
+    """
+    groups = patients.groupby("segment")
+    table = pd.DataFrame(
+        {
+            "patients": groups.size(),
+            "visits": groups["visit_count"].sum(),
+            "revenue": groups["total_spend"].sum(),
+            "recency_days": groups["recency_days"].median(),
+            "visit_count": groups["visit_count"].mean(),
+            "total_spend": groups["total_spend"].mean(),
+            "probability_alive": groups["probability_alive"].mean(),
+            "clv": groups["clv"].sum(min_count=1),
+            "value_at_risk": groups["value_at_risk"].sum(min_count=1),
+        }
+    ).reindex(pd.Index(scheme.segments, name="segment"))
+    counted = ["patients", "visits", "revenue"]
+    table[counted] = table[counted].fillna(0)
+    table[["patients", "visits"]] = table[["patients", "visits"]].astype("int64")
+    # A segment nobody is in has no value either; one whose patients' value is unknown keeps it unknown.
+    empty = table["patients"] == 0
+    if patients["clv"].notna().any():
+        table.loc[empty, ["clv", "value_at_risk"]] = 0.0
+    table.insert(0, "colour", pd.Series(scheme.colours))
+    table.insert(2, "patients_share", table["patients"] / table["patients"].sum())
+    table.insert(5, "revenue_share", table["revenue"] / (table["revenue"].sum() or float("nan")))
+    return table.reset_index()
