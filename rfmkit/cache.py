@@ -1,0 +1,116 @@
+"""A private folder for what a study has computed, so that its notebooks, each a process, compute nothing twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rfmkit.errors import NotEnoughData, Problem, SurroundingsError
+
+#: Results of one clinic-month that are kept: a run, an analyst beside it, and the one before.
+_KEPT = 3
+_LIBRARIES = ("duckdb", "ibis-framework", "lifetimes", "numpy", "pandas", "pyarrow", "scipy")
+
+
+class Cache:
+    """The results of one study, found by everything they depend on.
+
+    Parameters
+    ----------
+    clinic, month : str
+        Where they lie: ``<cache>/<clinic>/<month>/<digest>``.
+    depends_on : str
+        Text that changes whenever a result could: inputs, clinic file, month. rfmkit's code and its libraries are
+        added, so a result of another version is never read.
+    """
+
+    def __init__(self, clinic: str, month: str, depends_on: str):
+        digest = hashlib.sha256(f"{code_digest()}\n{depends_on}".encode()).hexdigest()
+        self.folder = _root() / clinic / month / digest[:32]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.utime(self.folder)
+            _forget_old(self.folder.parent)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from None
+
+    def file(self, name: str, write: Callable[[Path], None]) -> Path:
+        """The file `name`, written by `write` to the path it is given unless it is there; whole or not at all."""
+        path = self.folder / name
+        if not path.exists():
+            scratch = self.scratch()
+            try:
+                write(scratch / name)
+                os.replace(scratch / name, path)
+            except OSError as error:
+                raise _unwritable(self.folder, error) from None
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+        return path
+
+    def value(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What `compute` returns, computed once; that the data do not suffice is such a result too."""
+        path = self.folder / f"{name}.pickle"
+        try:
+            result = pickle.loads(path.read_bytes())
+        except (OSError, EOFError, pickle.UnpicklingError):
+            try:
+                result = compute()
+            except NotEnoughData as reason:
+                result = reason
+            self.file(path.name, lambda to: to.write_bytes(pickle.dumps(result)))
+        if isinstance(result, NotEnoughData):
+            raise result
+        return result
+
+    def scratch(self) -> Path:
+        """A private folder beside the results, for the caller to remove."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return Path(tempfile.mkdtemp(prefix="scratch-", dir=self.folder))
+        except OSError as error:
+            raise _unwritable(self.folder, error) from None
+
+
+@lru_cache
+def code_digest() -> str:
+    """What identifies the code and the libraries that results come from; how they are shown is none of it."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in sorted(
+        [*package.glob("*.py"), *(package / "data").rglob("*.py"), *(package / "analysis").rglob("*.*")]
+    ):
+        if path.suffix not in {".py", ".toml"}:
+            continue
+        digest.update(f"{path.relative_to(package).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    for library in _LIBRARIES:
+        digest.update(f"{library} {version(library)}\n".encode())
+    return digest.hexdigest()
+
+
+def _root() -> Path:
+    if folder := os.environ.get("RFMKIT_CACHE"):
+        return Path(folder).absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rfmkit", appauthor=False)
+
+
+def _forget_old(folder: Path) -> None:
+    results = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in results[_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> SurroundingsError:
+    fix = "Free some disk, or name another folder in the environment variable RFMKIT_CACHE."
+    return SurroundingsError(Problem(str(folder), f"cannot be written ({error.strerror or error})", fix))
