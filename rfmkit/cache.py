@@ -8,7 +8,7 @@ import pickle
 import shutil
 import tempfile
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,10 @@ class Cache:
 
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
         """What `compute` returns, computed once; that the data do not suffice is such a result too."""
+        # The folder is ours alone, and a result is there whole or not at all.
         path = self.folder / f"{name}.pickle"
-        try:
-            result = pickle.loads(path.read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
+        result = pickle.loads(path.read_bytes()) if path.exists() else None  # noqa: S301
+        if result is None:
             try:
                 result = compute()
             except NotEnoughData as reason:
@@ -78,6 +78,16 @@ class Cache:
             return Path(tempfile.mkdtemp(prefix="scratch-", dir=self.folder))
         except OSError as error:
             raise _unwritable(self.folder, error) from None
+
+
+def kept(compute: Callable[[Any], Any]) -> cached_property:
+    """Make a method a table: computed once, and kept in its object's `cache` for other processes."""
+
+    def table(self):
+        return self.cache.value(compute.__name__, lambda: compute(self))
+
+    table.__doc__ = compute.__doc__
+    return cached_property(table)
 
 
 @lru_cache

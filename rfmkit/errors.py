@@ -85,7 +85,7 @@ _REASONS = {
     "few_repeat_patients": "{have} patients came back at least once; a model needs at least {need}",
     "model_not_converged": "the model {model} did not settle on finite parameters",
     "no_mean_spend": "the spend of these patients has no finite mean (q = {q:.2f}, it must exceed 1)",
-    "short_history": "the history before the test period is {have_months} months long; it must be at least {need_months}",
+    "short_history": "the history before the test period has {have_months} months; it needs {need_months}",
     "few_calibration_patients": "{have} patients came back before the test period; at least {need} are needed",
     "history_starts_late": "the export begins on {first_visit}; it must reach back to {needed}",
     "no_visits": "no visit between {start} and {end}",

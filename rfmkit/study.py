@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rfmkit.cache import Cache
-from rfmkit.clinic import Clinic
-from rfmkit.data.inputs import InputFile, input_files
-from rfmkit.errors import ExportError, NotEnoughData, Problem
-from rfmkit.period import Period, month_period
+from rfmkit.cache import kept
+from rfmkit.errors import NotEnoughData
+from rfmkit.intake import Intake
 
 if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
     from rfmkit.analysis.clv import ClvModel, Holdout
     from rfmkit.analysis.loyalty import Loyalty, Retention
     from rfmkit.analysis.scores import RfmCuts
@@ -36,6 +28,7 @@ _PARTS = {
     "crr": "retention",
 }
 _VALUES = ["probability_alive", "expected_visits", "expected_visit_value", "clv", "value_at_risk"]
+_YEAR = 12
 _SCORES = ["recency_score", "frequency_score", "monetary_score"]
 
 
@@ -52,41 +45,12 @@ class Part:
         return self.status == "ok"
 
 
-def _kept(compute):
-    """Make a method a table: computed once, and kept for the other processes that open the same study."""
-
-    def table(self):
-        return self.cache.value(compute.__name__, lambda: compute(self))
-
-    table.__doc__ = compute.__doc__
-    return cached_property(table)
-
-
-class Study:
+class Study(Intake):
     """One clinic at the end of one month; open it with `rfmkit.open_study`.
 
     Every attribute is computed when it is first asked for. Where the data are too few, asking raises `NotEnoughData`;
-    `part` tells beforehand.
-
-    Parameters
-    ----------
-    clinic : Clinic
-    month : str
-        ``YYYY-MM``; its last day is `as_of`.
-    reader : rfmkit.present.Reader, optional
-        For whom tables and plots are worded; handed on, not used here.
-    today : datetime.date, optional
-        Lines dated later are rejected.
+    `part` tells beforehand. Its rows are those of its `Intake`.
     """
-
-    def __init__(self, clinic: Clinic, month: str, *, reader: Any = None, today: dt.date | None = None):
-        self.clinic = clinic
-        self.month = month
-        self.reader = reader
-        self.today = today
-        self.month_period = month_period(month)
-        self.as_of = self.month_period.end
-        self.period = Period.trailing(self.as_of, clinic.loyalty.period_months)
 
     def part(self, name: str) -> Part:
         """Whether a part stands: one of ``segments, recommendations, clv, holdout, loyalty, crr``."""
@@ -103,110 +67,16 @@ class Study:
 
     def compute(self) -> None:
         """Compute every table now, so that whoever opens the same study finds them."""
-        for name, attribute in vars(type(self)).items():
-            if isinstance(attribute, cached_property):
+        for name in dir(type(self)):
+            if isinstance(getattr(type(self), name), cached_property):
                 try:
                     getattr(self, name)
                 except NotEnoughData:
                     continue
 
-    # Rows
-
-    @cached_property
-    def inputs(self) -> list[InputFile]:
-        """The files that were read, transactions first."""
-        clinic, where = self.clinic, self.clinic.path.name
-        files = input_files(clinic.transactions.source, clinic.folder, f"{where} [transactions] source")
-        if clinic.patients:
-            files = files + input_files(clinic.patients.source, clinic.folder, f"{where} [patients] source")
-        return files
-
-    @cached_property
-    def input_digest(self) -> str:
-        """What identifies the content of all inputs."""
-        return hashlib.sha256("".join(file.sha256 for file in self.inputs).encode()).hexdigest()
-
-    @cached_property
-    def cache(self) -> Cache:
-        """Where the tables of this study are kept."""
-        clinic_digest = hashlib.sha256(self.clinic.path.read_bytes()).hexdigest()
-        scheme = self.clinic.scheme
-        own_scheme = hashlib.sha256(scheme.read_bytes()).hexdigest() if isinstance(scheme, Path) else scheme
-        depends_on = f"{self.input_digest} {clinic_digest} {own_scheme} {self.month} {self.today}"
-        return Cache(self.clinic.key, self.month, depends_on)
-
-    @_kept
-    def checked(self) -> dict:
-        """What became of the lines of the export: ``rows``, ``rejects``, ``problems``; the kept lines are written."""
-        from rfmkit.data.checks import check_lines
-        from rfmkit.data.people import check_people
-        from rfmkit.data.sources import read_export
-
-        clinic = self.clinic
-        scratch = self.cache.scratch()
-        try:
-            count = len(self.inputs)
-            problems: list[Problem] = []
-            if clinic.patients:
-                count = len(input_files(clinic.transactions.source, clinic.folder, ""))
-                people = read_export(self.inputs[count:], clinic.patients, scratch)
-                problems = check_people(people, clinic.patients)
-            export = read_export(self.inputs[:count], clinic.transactions, scratch)
-            lines = check_lines(export, clinic.transactions, self.as_of, self.today)
-            if not lines.rows["kept"]:
-                where = f"{self.inputs[0].path.name}"
-                fix = "Choose a later month, or export earlier lines."
-                raise ExportError(Problem(where, f"has no line up to {self.as_of}", fix))
-            self.cache.file("transactions.parquet", lines.kept.to_parquet)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        return {"rows": lines.rows, "rejects": lines.rejects, "problems": lines.problems + problems}
-
-    @property
-    def rows(self) -> dict:
-        """Lines and their money by what became of them: read = kept + rejected + duplicates + after_as_of."""
-        return self.checked["rows"]
-
-    @property
-    def rejects(self) -> pd.DataFrame:
-        """Cells that could not be read: ``file, row, column, reason, line``."""
-        return self.checked["rejects"]
-
-    @property
-    def problems(self) -> list[Problem]:
-        """What was wrong with the export but did not stop the study."""
-        return self.checked["problems"]
-
-    @property
-    def transactions(self) -> ir.Table:
-        """The kept lines."""
-        from rfmkit.rows import as_table
-
-        _ = self.checked  # writes them
-        return as_table(self.cache.folder / "transactions.parquet")
-
-    @property
-    def visits(self) -> ir.Table:
-        """Patient-days with at least one line that is no refund."""
-        from rfmkit.data.visits import visits_from
-
-        return self._rows("visits", lambda: visits_from(self.transactions))
-
-    @property
-    def refunds(self) -> ir.Table:
-        """Refunds of patient-days without a visit."""
-        from rfmkit.data.visits import refunds_from
-
-        return self._rows("refunds", lambda: refunds_from(self.transactions))
-
-    def _rows(self, name: str, compute) -> ir.Table:
-        from rfmkit.rows import as_table
-
-        return as_table(self.cache.file(f"{name}.parquet", lambda to: compute().to_parquet(to)))
-
     # People
 
-    @_kept
+    @kept
     def summary(self) -> pd.DataFrame:
         """Every patient's history for the models: `btyd_summary` at `as_of`."""
         from rfmkit.data.patients import btyd_summary
@@ -220,7 +90,7 @@ class Study:
 
         return load_scheme(self.clinic.scheme, bins=self.clinic.rfm.bins)
 
-    @_kept
+    @kept
     def rfm(self) -> pd.DataFrame:
         """Recency, frequency and money of the patients who came inside the RFM window."""
         from rfmkit.data.patients import rfm_table
@@ -258,7 +128,7 @@ class Study:
 
         return score_grid(self.scored, self.clinic.rfm.bins)
 
-    @_kept
+    @kept
     def patients(self) -> pd.DataFrame:
         """One row a patient: history, RFM, segment and value; missing where a part does not stand."""
         from rfmkit.analysis.segments import assign_segments
@@ -287,8 +157,8 @@ class Study:
             frame["rfm_score"] = scored["rfm_score"].array
             frame = assign_segments(frame, self.scheme)
         except NotEnoughData:
-            frame[_SCORES] = pd.array([pd.NA] * len(frame), dtype="Int64")[:, None]
-            frame[["rfm_score", "segment"]] = None
+            frame = frame.assign(**dict.fromkeys(_SCORES, pd.NA), rfm_score=None, segment=None)
+            frame = frame.astype({**dict.fromkeys(_SCORES, "Int64"), "rfm_score": "str", "segment": "str"})
         values = self._or_missing("patient_values", index=summary.index, columns=_VALUES)
         return pd.concat([frame, summary.drop(columns="patient_id"), values], axis=1)
 
@@ -303,8 +173,8 @@ class Study:
     def totals(self) -> dict:
         """Whole history up to `as_of`: ``patients``, ``visits``, ``revenue``."""
         return {
-            "patients": len(self.patients),
-            "visits": int(self.patients["visits"].sum()),
+            "patients": len(self.summary),
+            "visits": int((self.summary["frequency"] + 1).sum()),
             "revenue": float(self.rows["money_kept"]),
         }
 
@@ -325,21 +195,21 @@ class Study:
 
     # Lifetime value
 
-    @_kept
+    @kept
     def known(self) -> pd.Series:
         """Whether each patient's first visit is known, or lies before the export."""
         from rfmkit.analysis.clv import known_from_start
 
         return known_from_start(self.summary, self.as_of, self.clinic.transactions.complete_history)
 
-    @_kept
+    @kept
     def clv(self) -> ClvModel:
         """The fitted model of lifetime value."""
         from rfmkit.analysis.clv import fit_clv
 
         return fit_clv(self.summary[self.known], self.clinic.clv.model, left_out=int((~self.known).sum()))
 
-    @_kept
+    @kept
     def patient_values(self) -> pd.DataFrame:
         """What the model says of each patient, in the rows of `summary`."""
         from rfmkit.analysis.clv import patient_values
@@ -348,32 +218,41 @@ class Study:
         return patient_values(self.clv, self.summary, terms.horizon_months, terms.annual_discount_rate, terms.margin)
 
     @property
-    def clv_summary(self) -> dict:
-        """The clinic's patients over the horizon: expected visits and value, and the terms they rest on."""
+    def clv_summary(self) -> pd.DataFrame:
+        """One row: what all patients promise over the horizon, on which terms, and what the last twelve months brought.
+
+        ``expected_visits, total`` (clv), ``value_at_risk, horizon_months, annual_discount_rate, margin,
+        historical_12_months`` (revenue, before the margin).
+        """
         terms, values = self.clinic.clv, self.patient_values
-        return {
-            "expected_visits": float(values["expected_visits"].sum()),
-            "total": float(values["clv"].sum()),
-            "value_at_risk": float(values["value_at_risk"].sum()),
+        row = {
+            "expected_visits": values["expected_visits"].sum(),
+            "total": values["clv"].sum(),
+            "value_at_risk": values["value_at_risk"].sum(),
             "horizon_months": terms.horizon_months,
             "annual_discount_rate": terms.annual_discount_rate,
             "margin": terms.margin,
+            "historical_12_months": self.historical_value["revenue"].iloc[0],
         }
+        return pd.DataFrame([row])
 
-    @_kept
-    def historical_value(self) -> dict:
-        """What patients brought in the last twelve months, which needs no model."""
+    @kept
+    def historical_value(self) -> pd.DataFrame:
+        """One row: what patients brought in the last twelve months, which needs no model.
+
+        ``months, patients, visits, revenue, revenue_per_patient``.
+        """
         from rfmkit.data.patients import rfm_table
 
-        year = rfm_table(self.visits, self.as_of, 12, refunds=self.refunds)
-        revenue, patients = float(year["total_spend"].sum()), len(year)
-        return {
-            "months": 12,
-            "patients": patients,
+        year = rfm_table(self.visits, self.as_of, _YEAR, refunds=self.refunds)
+        row = {
+            "months": _YEAR,
+            "patients": len(year),
             "visits": int(year["visit_count"].sum()),
-            "revenue": revenue,
-            "revenue_per_patient": revenue / patients if patients else 0.0,
+            "revenue": year["total_spend"].sum(),
+            "revenue_per_patient": year["total_spend"].sum() / max(len(year), 1),
         }
+        return pd.DataFrame([row])
 
     @property
     def clv_gates(self) -> pd.DataFrame:
@@ -390,7 +269,7 @@ class Study:
         _ = self.patient_values  # raises where no model stands
         return alive_grid(self.patients)
 
-    @_kept
+    @kept
     def holdout(self) -> Holdout:
         """What the model, fitted on the past, said of the months that followed."""
         from rfmkit.analysis.clv import evaluate_holdout, holdout_start
@@ -401,31 +280,32 @@ class Study:
         known = set(self.summary["patient_id"][self.known])
         summary = calibration_holdout(self.visits, end, self.as_of)
         summary = summary[summary["patient_id"].isin(known)].reset_index(drop=True)
-        year = rfm_table(self.visits, end, 12).set_index("patient_id")["visit_count"]
+        year = rfm_table(self.visits, end, _YEAR).set_index("patient_id")["visit_count"]
         last_year = summary["patient_id"].map(year).fillna(0)
         return evaluate_holdout(summary, last_year, self.clinic.clv.model, end, self.as_of)
 
     # Loyalty
 
-    @_kept
+    @kept
     def loyalty(self) -> Loyalty:
-        """RPR and AOV of the trailing period, and the month alone."""
+        """RPR, AOV and CRR of the trailing period, and the month alone."""
         from rfmkit.analysis.loyalty import Loyalty, average_order_value, month_figures, repeat_purchase_rate
 
         return Loyalty(
             rpr=repeat_purchase_rate(self.visits, self.period),
             aov=average_order_value(self.visits, self.period),
+            crr=self.retention if self.part("crr").ok else None,
             month=month_figures(self.visits, self.refunds, self.month_period),
         )
 
-    @_kept
+    @kept
     def retention(self) -> Retention:
         """CRR of the trailing period, and its bridge."""
         from rfmkit.analysis.loyalty import customer_retention_rate
 
         return customer_retention_rate(self.visits, self.period, self.clinic.active_months)
 
-    @_kept
+    @kept
     def loyalty_history(self) -> pd.DataFrame:
         """Revenue, visits, active patients and the trailing rates over the last 24 months."""
         from rfmkit.analysis.loyalty import loyalty_history

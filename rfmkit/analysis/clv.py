@@ -140,7 +140,8 @@ def fit_clv(summary: pd.DataFrame, model: str = "mbg_nbd", *, left_out: int = 0)
         raise ValueError(f"model must be one of {', '.join(clv_models.VISIT_MODELS)}")
     repeat = summary["frequency"] > 0
     _need("few_repeat_patients", int(repeat.sum()))
-    paying = summary[repeat & (summary["monetary_value"] > 0)]
+    # Sums of floats depend on their order; the fit may not depend on that of the rows.
+    paying = summary[repeat & (summary["monetary_value"] > 0)].sort_values(["frequency", "monetary_value"])
     _need("few_repeat_patients", len(paying))
     parameters, log_likelihood = clv_models.fit_visits(summary, model)
     spend_parameters, spend_log_likelihood = clv_models.fit_spend(paying)

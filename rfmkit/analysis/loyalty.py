@@ -60,11 +60,20 @@ class MonthFigures:
 
 @dataclass(frozen=True)
 class Loyalty:
-    """Whether a clinic's patients come back, over its trailing period and in the last month."""
+    """Whether a clinic's patients come back, over its trailing period and in the last month.
+
+    `crr` and `bridge` are None where the export does not reach back far enough.
+    """
 
     rpr: Rate
     aov: Rate
+    crr: Retention | None
     month: MonthFigures
+
+    @property
+    def bridge(self) -> dict[str, int] | None:
+        """From the patients active at the start of the period to those active at its end."""
+        return self.crr.bridge if self.crr else None
 
 
 def repeat_purchase_rate(visits: Rows, period: Period) -> Rate:

@@ -1,0 +1,137 @@
+"""What a study rests on: which files, which of their lines, and the visits these make."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from rfmkit.cache import Cache, kept
+from rfmkit.clinic import Clinic
+from rfmkit.data.inputs import InputFile, input_files
+from rfmkit.errors import ExportError, Problem
+from rfmkit.period import Period, month_period
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+class Intake:
+    """The rows of one clinic up to the end of one month, read and checked once.
+
+    Parameters
+    ----------
+    clinic : Clinic
+    month : str
+        ``YYYY-MM``; its last day is `as_of`.
+    reader : rfmkit.present.Reader, optional
+        For whom tables and plots are worded; handed on, not used here.
+    today : datetime.date, optional
+        Lines dated later are rejected.
+    """
+
+    def __init__(self, clinic: Clinic, month: str, *, reader: Any = None, today: dt.date | None = None):
+        self.clinic = clinic
+        self.month = month
+        self.reader = reader
+        self.today = today
+        self.month_period = month_period(month)
+        self.as_of = self.month_period.end
+        self.period = Period.trailing(self.as_of, clinic.loyalty.period_months)
+
+    @cached_property
+    def inputs(self) -> list[InputFile]:
+        """The files that were read, transactions first."""
+        clinic, where = self.clinic, self.clinic.path.name
+        files = input_files(clinic.transactions.source, clinic.folder, f"{where} [transactions] source")
+        if clinic.patients:
+            files = files + input_files(clinic.patients.source, clinic.folder, f"{where} [patients] source")
+        return files
+
+    @cached_property
+    def input_digest(self) -> str:
+        """What identifies the content of all inputs."""
+        return hashlib.sha256("".join(file.sha256 for file in self.inputs).encode()).hexdigest()
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Where the tables of this study are kept."""
+        clinic_digest = hashlib.sha256(self.clinic.path.read_bytes()).hexdigest()
+        scheme = self.clinic.scheme
+        own_scheme = hashlib.sha256(scheme.read_bytes()).hexdigest() if isinstance(scheme, Path) else scheme
+        depends_on = f"{self.input_digest} {clinic_digest} {own_scheme} {self.month} {self.today}"
+        return Cache(self.clinic.key, self.month, depends_on)
+
+    @kept
+    def checked(self) -> dict:
+        """What became of the lines of the export: ``rows``, ``rejects``, ``problems``; the kept lines are written."""
+        from rfmkit.data.checks import check_lines
+        from rfmkit.data.people import check_people
+        from rfmkit.data.sources import read_export
+
+        clinic = self.clinic
+        scratch = self.cache.scratch()
+        try:
+            count = len(self.inputs)
+            problems: list[Problem] = []
+            if clinic.patients:
+                count = len(input_files(clinic.transactions.source, clinic.folder, ""))
+                people = read_export(self.inputs[count:], clinic.patients, scratch)
+                problems = check_people(people, clinic.patients)
+            export = read_export(self.inputs[:count], clinic.transactions, scratch)
+            lines = check_lines(export, clinic.transactions, self.as_of, self.today)
+            if not lines.rows["kept"]:
+                where = f"{self.inputs[0].path.name}"
+                fix = "Choose a later month, or export earlier lines."
+                raise ExportError(Problem(where, f"has no line up to {self.as_of}", fix))
+            self.cache.file("transactions.parquet", lines.kept.to_parquet)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return {"rows": lines.rows, "rejects": lines.rejects, "problems": lines.problems + problems}
+
+    @property
+    def rows(self) -> dict:
+        """Lines and their money by what became of them: read = kept + rejected + duplicates + after_as_of."""
+        return self.checked["rows"]
+
+    @property
+    def rejects(self) -> pd.DataFrame:
+        """Cells that could not be read: ``file, row, column, reason, line``."""
+        return self.checked["rejects"]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was wrong with the export but did not stop the study."""
+        return self.checked["problems"]
+
+    @property
+    def transactions(self) -> ir.Table:
+        """The kept lines."""
+        from rfmkit.rows import as_table
+
+        _ = self.checked  # writes them
+        return as_table(self.cache.folder / "transactions.parquet")
+
+    @property
+    def visits(self) -> ir.Table:
+        """Patient-days with at least one line that is no refund."""
+        from rfmkit.data.visits import visits_from
+
+        return self._rows("visits", lambda: visits_from(self.transactions))
+
+    @property
+    def refunds(self) -> ir.Table:
+        """Refunds of patient-days without a visit."""
+        from rfmkit.data.visits import refunds_from
+
+        return self._rows("refunds", lambda: refunds_from(self.transactions))
+
+    def _rows(self, name: str, compute) -> ir.Table:
+        from rfmkit.rows import as_table
+
+        return as_table(self.cache.file(f"{name}.parquet", lambda to: compute().to_parquet(to)))

@@ -1,0 +1,93 @@
+"""What several test files share: a study of CDNOW, clinics made on the spot, and the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, settings
+
+from rfmkit import visits_from
+
+settings.register_profile(
+    "suite", max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("suite")
+
+REPOSITORY = Path(__file__).parent.parent
+#: CDNOW as it ships inside lifetimes: the tenth sample and the whole.
+CDNOW = Path(importlib.util.find_spec("lifetimes").origin).parent / "datasets"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_cache(tmp_path_factory):
+    """Studies of the tests are kept apart from those of whoever runs them."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RFMKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def cdnow_visits() -> pd.DataFrame:
+    """The customer-days of the tenth sample of CDNOW."""
+    names = ["master_id", "patient_id", "visit_date", "quantity", "amount"]
+    lines = pd.read_csv(CDNOW / "CDNOW_sample.txt", sep=r"\s+", header=None, names=names, dtype=str)
+    lines["visit_date"] = pd.to_datetime(lines["visit_date"], format="%Y%m%d")
+    lines["amount"] = lines["amount"].astype("float64")
+    return visits_from(lines)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def rfmkit_cli(capfd):
+    """Run a command line as `rfmkit` would, in this process."""
+    from rfmkit.cli import main
+
+    def run(*arguments: object) -> Answer:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        return Answer(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def write_clinic(tmp_path):
+    """Write a clinic file and its export; gives the clinic file's path."""
+
+    def write(export: str | bytes, *, name: str = "clinic", transactions: str = "", parts: str = "") -> Path:
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "clinics").mkdir(exist_ok=True)
+        source = tmp_path / "data" / f"{name}.csv"
+        source.write_bytes(export if isinstance(export, bytes) else export.encode())
+        path = tmp_path / "clinics" / f"{name}.toml"
+        path.write_text(
+            f"""name = "Test clinic"
+currency = "EUR"
+[transactions]
+source = "../data/{name}.csv"
+{transactions}
+[transactions.columns]
+patient_id = "id"
+visit_date = "date"
+amount = "amount"
+{parts}
+""",
+            encoding="utf-8",
+        )
+        return path
+
+    return write

@@ -1,0 +1,264 @@
+"""Exports are read as they are written; every line is accounted for, with its file, row and column."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rfmkit
+from rfmkit.errors import ExportError
+
+HEAD = "id,date,amount\n"
+TODAY = dt.date(2026, 11, 21)
+
+
+def lines_of(study) -> list[tuple]:
+    table = study.transactions.order_by(["_file", "_row"]).execute()
+    return list(zip(table["patient_id"], table["visit_date"].dt.strftime("%Y-%m-%d"), table["amount"], strict=True))
+
+
+def open_one(path, month="2026-10"):
+    return rfmkit.open_study(path, month=month, today=TODAY)
+
+
+TEXT = "id;date;amount\n007;31.10.2026;1 234,50\n0042;01.10.2026;-20,5\nКод;02.10.2026;0\n"
+READ = [("007", "2026-10-31", Decimal("1234.50")), ("0042", "2026-10-01", Decimal("-20.50")), ("Код", "2026-10-02", 0)]
+WRITTEN = 'delimiter = ";"\ndecimal = ","\ndate_format = "%d.%m.%Y"\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1251", "koi8-r", "gb18030"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_declared_encodings(write_clinic, encoding, newline):
+    export = TEXT.replace("\n", newline).encode(encoding)
+    path = write_clinic(export, transactions=f'encoding = "{encoding}"\n{WRITTEN}')
+    assert lines_of(open_one(path)) == READ
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_without_a_declared_encoding_a_mark_or_strict_utf8_decides(write_clinic, encoding):
+    assert lines_of(open_one(write_clinic(TEXT.encode(encoding), transactions=WRITTEN))) == READ
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "gbk"])
+def test_any_other_encoding_is_refused_with_the_line_to_add(write_clinic, encoding):
+    path = write_clinic(TEXT.encode(encoding), transactions=WRITTEN)
+    with pytest.raises(ExportError, match=r'clinic\.csv:4: is not utf-8 text\. Write .* encoding = "cp1251"'):
+        _ = open_one(path).rows
+
+
+def test_chinese_text_in_gbk(write_clinic):
+    path = write_clinic("id,date,amount\n病人甲,2026-10-01,5\n".encode("gbk"), transactions='encoding = "gbk"')
+    assert lines_of(open_one(path)) == [("病人甲", "2026-10-01", Decimal(5))]
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f", "\u2009"])
+def test_spaces_between_thousands(write_clinic, space):
+    path = write_clinic(f"id,date,amount\n1,2026-10-01,1{space}234{space}567.80\n")
+    assert lines_of(open_one(path))[0][2] == Decimal("1234567.80")
+
+
+def test_columns_set_apart_by_spaces_and_without_a_header(tmp_path):
+    (tmp_path / "fixed.txt").write_text(" 00004 0001 20261001  2   29.33\r\n 00018 0002 20261002 12 1029.73\r\n")
+    (tmp_path / "c.toml").write_text(
+        """name = "C"
+currency = "USD"
+[transactions]
+source = "fixed.txt"
+delimiter = " "
+header = false
+date_format = "%Y%m%d"
+[transactions.columns]
+patient_id = "1"
+visit_date = "3"
+amount = "5"
+"""
+    )
+    read = lines_of(open_one(tmp_path / "c.toml"))
+    assert read == [("00004", "2026-10-01", Decimal("29.33")), ("00018", "2026-10-02", Decimal("1029.73"))]
+
+
+def test_many_files_with_columns_in_any_order(tmp_path):
+    (tmp_path / "2026-09.csv").write_text("id,date,amount\n1,2026-09-01,5\n")
+    (tmp_path / "2026-10.csv").write_text("amount,id,note,date\n7,2,hello,2026-10-01\n")
+    (tmp_path / "c.toml").write_text(
+        'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "2026-*.csv"\n'
+        '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "amount"\n'
+    )
+    assert lines_of(open_one(tmp_path / "c.toml")) == [("1", "2026-09-01", 5), ("2", "2026-10-01", 7)]
+
+
+def test_parquet_with_types(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "id": [7, 8, 9],
+            "date": pd.to_datetime(["2026-10-01", "2026-10-02", "2026-10-03"]),
+            "amount": [5.5, 7.25, 1.0],
+        }
+    )
+    frame.to_parquet(tmp_path / "lines.parquet")
+    (tmp_path / "c.toml").write_text(
+        'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "lines.parquet"\n'
+        '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "amount"\n'
+    )
+    amounts = [Decimal("5.5"), Decimal("7.25"), Decimal(1)]
+    assert [line[::2] for line in lines_of(open_one(tmp_path / "c.toml"))] == list(zip("789", amounts, strict=True))
+
+
+def many(*faulty: str) -> str:
+    """An export in which so few lines are faulty that the run goes on; the first faulty one is in row 2."""
+    return HEAD + "\n".join([*faulty, *(f"{n},2026-10-{n % 28 + 1:02},10" for n in range(1, 600))]) + "\n"
+
+
+FAULTS = {
+    "text in an amount": ("1,2026-10-01,free", "«amount»: not a number (4 letters). Write 1234.50 or set decimal"),
+    "a decimal comma": ('1,2026-10-01,"12,50"', "«amount»: not a number (5 characters)."),
+    "three decimals": ("1,2026-10-01,1.125", "«amount»: not a number (5 characters)."),
+    "31 February": ("1,2026-02-31,5", "«date»: not a date (10 characters). Write 2026-10-31 or set date_format."),
+    "another order of the date": ("1,31.10.2026,5", "«date»: not a date (10 characters)."),
+    "a day after today": ("1,2026-11-22,5", "«date»: after today. Correct the date in the export."),
+    "an empty amount": ("1,2026-10-01,", "«amount»: empty. Fill it in the export."),
+    "an empty date": ("1,,5", "«date»: empty."),
+    "a field too many": ("1,2026-10-01,5,6", ": 4 fields where there are 3 headings. Quote cells"),
+    "a field too few": ("1,2026-10-01", ": 2 fields where there are 3 headings."),
+}
+
+
+@pytest.mark.parametrize(("line", "said"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_faulty_line_is_kept_aside_with_its_place(write_clinic, line, said):
+    study = open_one(write_clinic(many(line)))
+    assert study.rows["rejected"] == 1
+    assert study.rows["kept"] == 599
+    message = next(str(problem) for problem in study.problems if "equal to" not in problem.what)
+    assert message.startswith("clinic.csv:2")
+    assert said in message
+    assert "free" not in message
+    reject = study.rejects.iloc[0]
+    assert (reject["file"], reject["row"]) == ("clinic.csv", 2)
+    assert reject["line"].split(",")[:2] == line.replace('"', "").split(",")[:2]
+
+
+def test_rows_are_counted_as_a_spreadsheet_does(write_clinic):
+    text = 'id,date,amount,note\n1,2026-10-01,5,"two\nlines"\n\n2,2026-10-01,x,\n1,2026-10-01\n' + "".join(
+        f"{n},2026-10-{n % 28 + 1:02},10,\n" for n in range(3, 600)
+    )
+    study = open_one(write_clinic(text))
+    # The header is row 1, the cell with a line break is one row, the blank row counts.
+    assert study.rejects["row"].tolist() == [4, 5]
+    assert study.rows["read"] == 1 + 2 + 597
+
+
+def test_more_than_one_percent_of_faulty_lines_stop_the_run(write_clinic):
+    path = write_clinic(HEAD + "".join(f"{n},2026-10-01,{'x' if n < 3 else n}\n" for n in range(1, 101)))
+    with pytest.raises(ExportError, match=r"clinic\.csv:2 «amount»: not a number.*\(2 such lines\)"):
+        _ = open_one(path).rows
+
+
+def test_a_missing_patient_id_stops_the_run(write_clinic):
+    with pytest.raises(ExportError, match=r"clinic\.csv:2 «id»: empty"):
+        _ = open_one(write_clinic(many(" ,2026-10-01,5"))).rows
+
+
+def test_every_kind_of_fault_is_told_at_once(write_clinic):
+    path = write_clinic(HEAD + ",2026-10-01,5\n1,2026-02-31,x\n1,2026-10-01\n")
+    with pytest.raises(ExportError) as refused:
+        _ = open_one(path).rows
+    assert sorted(problem.what.split(" (")[0] for problem in refused.value.problems) == [
+        "2 fields where there are 3 headings",
+        "empty",
+        "not a date",
+        "not a number",
+    ]
+
+
+HEADINGS = {
+    "renamed": ("id,day,amount\n1,2026-10-01,5\n", "clinic.csv:1 «date»: no such column."),
+    "doubled": ("id,date,amount,amount\n1,2026-10-01,5,6\n", "clinic.csv:1 «amount»: stands 2 times."),
+    "nearly": ("id,Date,amount\n1,2026-10-01,5\n", "Is it «Date»?"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), HEADINGS.values(), ids=HEADINGS.keys())
+def test_headings(write_clinic, text, said):
+    with pytest.raises(ExportError) as refused:
+        _ = open_one(write_clinic(text)).rows
+    assert said in str(refused.value)
+    assert "columns." in str(refused.value)
+
+
+def test_copies_with_a_receipt_are_dropped_and_without_one_are_kept_and_said(write_clinic):
+    text = "id,date,amount,receipt\n1,2026-10-01,5,A\n1,2026-10-01,5,A\n1,2026-10-01,6,A\n"
+    study = open_one(write_clinic(text, parts='receipt_id = "receipt"'))
+    assert [study.rows[key] for key in ("read", "kept", "duplicates")] == [3, 2, 1]
+    assert study.totals["revenue"] == 5 + 6
+    study = open_one(write_clinic(text))
+    assert study.rows["kept"] == 3
+    assert "equal to an earlier one" in str(study.problems[0])
+
+
+def test_lines_after_the_month_are_cut_and_counted(write_clinic):
+    text = HEAD + "1,2026-08-31,5\n1,2026-09-01,7\n2,2026-10-05,9\n"
+    study = open_one(write_clinic(text), month="2026-08")
+    assert study.rows == {
+        "read": 3, "kept": 1, "rejected": 0, "duplicates": 0, "after_as_of": 2,
+        "money_read": Decimal(21), "money_kept": Decimal(5), "money_rejected": 0, "money_duplicates": 0,
+        "money_after_as_of": Decimal(16),
+    }  # fmt: skip
+
+
+def test_bonuses_in_the_amount_are_taken_out(write_clinic):
+    text = "id,date,amount,paid by bonus\n1,2026-10-01,50,20\n2,2026-10-01,30,\n"
+    path = write_clinic(text, transactions="amount_includes_bonus = true", parts='bonus_redeemed = "paid by bonus"')
+    assert open_one(path).totals["revenue"] == (50 - 20) + 30
+
+
+def test_a_file_cut_inside_a_quoted_cell_is_refused(write_clinic):
+    with pytest.raises(ExportError, match="ends inside a quoted cell"):
+        _ = open_one(write_clinic('id,date,amount,note\n1,2026-10-01,5,"cut sho')).rows
+
+
+cells = st.tuples(
+    st.sampled_from(["1", "2", "", " "]),
+    st.sampled_from(["2026-09-30", "2026-10-01", "2026-11-02", "2026-11-30", "2026-02-30", ""]),
+    st.sampled_from(["5", "7.50", "-3", "0", "x", ""]),
+    st.sampled_from(["A", "B", ""]),
+)
+
+
+@settings(max_examples=40)
+@given(rows=st.lists(cells, min_size=1, max_size=12))
+def test_the_law_of_lines(tmp_path_factory, rows):
+    from rfmkit.clinic import Transactions
+    from rfmkit.data.checks import check_lines
+    from rfmkit.data.inputs import input_files
+    from rfmkit.data.sources import read_export
+
+    folder = tmp_path_factory.mktemp("law")
+    (folder / "x.csv").write_text("id,date,amount,receipt\n" + "".join(",".join(row) + "\n" for row in rows))
+    columns = {"patient_id": "id", "visit_date": "date", "amount": "amount", "receipt_id": "receipt"}
+    spec = Transactions(source="x.csv", columns=columns)
+    export = read_export(input_files("x.csv", folder, ""), spec, folder)
+    fates, seen, money = [], set(), Decimal(0)
+    for row in rows:
+        who, day, amount, receipt = row
+        if not any(row):
+            continue  # a blank line is no line
+        if not who.strip() or day in {"", "2026-02-30", "2026-11-30"} or amount in {"x", ""}:
+            fates.append("rejected")
+        elif receipt and row in seen:
+            fates.append("duplicates")
+        else:
+            fates.append("after_as_of" if day > "2026-11" else "kept")
+        seen.add(row)
+        money += Decimal(amount) if amount not in {"x", ""} else 0
+    try:
+        rows_said = check_lines(export, spec, dt.date(2026, 10, 31), TODAY).rows
+    except ExportError:
+        assert "rejected" in fates
+        return
+    names = ("kept", "rejected", "duplicates", "after_as_of")
+    assert {name: rows_said[name] for name in names} == {name: fates.count(name) for name in names}
+    assert rows_said["read"] == len(fates)
+    assert rows_said["money_read"] == money == sum(rows_said[f"money_{name}"] for name in names)
