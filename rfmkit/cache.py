@@ -7,7 +7,8 @@ import os
 import pickle
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -46,14 +47,9 @@ class Cache:
         """The file `name`, written by `write` to the path it is given unless it is there; whole or not at all."""
         path = self.folder / name
         if not path.exists():
-            scratch = self.scratch()
-            try:
+            with self.scratch() as scratch:
                 write(scratch / name)
                 os.replace(scratch / name, path)
-            except OSError as error:
-                raise _unwritable(self.folder, error) from None
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
         return path
 
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
@@ -71,13 +67,19 @@ class Cache:
             raise result
         return result
 
-    def scratch(self) -> Path:
-        """A private folder beside the results, for the caller to remove."""
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A private folder for half-made results; a disk that takes no more is told as such."""
+        folder = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return Path(tempfile.mkdtemp(prefix="scratch-", dir=self.folder))
+            folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=self.folder))
+            yield folder
         except OSError as error:
             raise _unwritable(self.folder, error) from None
+        finally:
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def kept(compute: Callable[[Any], Any]) -> cached_property:

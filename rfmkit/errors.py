@@ -79,6 +79,13 @@ class SurroundingsError(RfmkitError):
     exit_code = 12
 
 
+def raise_all(errors: Iterable[RfmkitError]) -> None:
+    """Raise what several steps complained of as one error; it is for whoever must act on the first."""
+    errors = list(errors)
+    if errors:
+        raise type(errors[0])([problem for error in errors for problem in error.problems])
+
+
 #: What each code of `NotEnoughData` says, in English; reports word it in their own language.
 _REASONS = {
     "few_patients": "{have} patients came in the window; groups need at least {need}",

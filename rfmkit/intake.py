@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,14 @@ import pandas as pd
 from rfmkit.cache import Cache, kept
 from rfmkit.clinic import Clinic
 from rfmkit.data.inputs import InputFile, input_files
-from rfmkit.errors import ExportError, Problem
+from rfmkit.errors import Problem, RfmkitError, raise_all
 from rfmkit.period import Period, month_period
+from rfmkit.rows import as_table, write_rows
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+    from rfmkit.data.checks import CheckedLines
 
 
 class Intake:
@@ -47,11 +49,24 @@ class Intake:
     @cached_property
     def inputs(self) -> list[InputFile]:
         """The files that were read, transactions first."""
-        clinic, where = self.clinic, self.clinic.path.name
-        files = input_files(clinic.transactions.source, clinic.folder, f"{where} [transactions] source")
-        if clinic.patients:
-            files = files + input_files(clinic.patients.source, clinic.folder, f"{where} [patients] source")
+        return [file for files in self._files.values() for file in files]
+
+    @cached_property
+    def _files(self) -> dict[str, list[InputFile]]:
+        """The files of each part of the clinic file that names some."""
+        files, errors = {}, []
+        for name, part in self._parts_with_files().items():
+            try:
+                where = f"{self.clinic.path.name} [{name}] source"
+                files[name] = input_files(part.source, self.clinic.folder, where)
+            except RfmkitError as error:
+                errors.append(error)
+        raise_all(errors)
         return files
+
+    def _parts_with_files(self) -> dict[str, Any]:
+        parts = {"transactions": self.clinic.transactions, "patients": self.clinic.patients}
+        return {name: part for name, part in parts.items() if part is not None}
 
     @cached_property
     def input_digest(self) -> str:
@@ -70,29 +85,31 @@ class Intake:
     @kept
     def checked(self) -> dict:
         """What became of the lines of the export: ``rows``, ``rejects``, ``problems``; the kept lines are written."""
+        with self.cache.scratch() as scratch:
+            lines, problems = self._read(scratch)
+            self.cache.file("transactions.parquet", lambda to: write_rows(lines.kept, to))
+        return {"rows": lines.rows, "rejects": lines.rejects, "problems": lines.problems + problems}
+
+    def _read(self, scratch: Path) -> tuple[CheckedLines, list[Problem]]:
+        """Read and check both files; what is wrong with either is told at once."""
         from rfmkit.data.checks import check_lines
         from rfmkit.data.people import check_people
         from rfmkit.data.sources import read_export
 
-        clinic = self.clinic
-        scratch = self.cache.scratch()
-        try:
-            count = len(self.inputs)
-            problems: list[Problem] = []
-            if clinic.patients:
-                count = len(input_files(clinic.transactions.source, clinic.folder, ""))
-                people = read_export(self.inputs[count:], clinic.patients, scratch)
-                problems = check_people(people, clinic.patients)
-            export = read_export(self.inputs[:count], clinic.transactions, scratch)
-            lines = check_lines(export, clinic.transactions, self.as_of, self.today)
-            if not lines.rows["kept"]:
-                where = f"{self.inputs[0].path.name}"
-                fix = "Choose a later month, or export earlier lines."
-                raise ExportError(Problem(where, f"has no line up to {self.as_of}", fix))
-            self.cache.file("transactions.parquet", lines.kept.to_parquet)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        return {"rows": lines.rows, "rejects": lines.rejects, "problems": lines.problems + problems}
+        lines, problems, errors = None, [], []
+        for name, part in self._parts_with_files().items():
+            folder = scratch / name
+            folder.mkdir()
+            try:
+                export = read_export(self._files[name], part, folder)
+                if name == "transactions":
+                    lines = check_lines(export, part, self.as_of, self.today)
+                else:
+                    problems = check_people(export, part)
+            except RfmkitError as error:
+                errors.append(error)
+        raise_all(errors)
+        return lines, problems
 
     @property
     def rows(self) -> dict:
@@ -112,8 +129,6 @@ class Intake:
     @property
     def transactions(self) -> ir.Table:
         """The kept lines."""
-        from rfmkit.rows import as_table
-
         _ = self.checked  # writes them
         return as_table(self.cache.folder / "transactions.parquet")
 
@@ -132,6 +147,4 @@ class Intake:
         return self._rows("refunds", lambda: refunds_from(self.transactions))
 
     def _rows(self, name: str, compute) -> ir.Table:
-        from rfmkit.rows import as_table
-
-        return as_table(self.cache.file(f"{name}.parquet", lambda to: compute().to_parquet(to)))
+        return as_table(self.cache.file(f"{name}.parquet", lambda to: write_rows(compute(), to)))

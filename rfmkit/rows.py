@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
@@ -64,3 +65,20 @@ def as_table(rows: Rows, *needed: str) -> ir.Table:
         if name in table.columns and table.schema()[name] != ibis.dtype(kind)
     }
     return table.mutate(**wrong) if wrong else table
+
+
+def write_rows(table: ir.Table, path: PathLike) -> None:
+    """Write rows as Parquet.
+
+    Raises
+    ------
+    OSError
+        If the disk does not take them.
+    """
+    try:
+        table.to_parquet(path)
+    except Exception as error:
+        # The engine has an error class of its own for a full or broken disk, behind another library.
+        if type(error).__name__ == "IOException":
+            raise OSError(errno.ENOSPC, "the disk is full or broken") from None
+        raise

@@ -30,6 +30,7 @@ ROOMS = {
     # The front door names every room, and hands a study its reader.
     "rfmkit": None,
     "cli": None,
+    "__main__": {"cli"},
     "demo": None,
 }
 #: Libraries with one door.

@@ -256,7 +256,7 @@ def test_the_law_of_lines(tmp_path_factory, rows):
     try:
         rows_said = check_lines(export, spec, dt.date(2026, 10, 31), TODAY).rows
     except ExportError:
-        assert "rejected" in fates
+        assert "rejected" in fates or "kept" not in fates
         return
     names = ("kept", "rejected", "duplicates", "after_as_of")
     assert {name: rows_said[name] for name in names} == {name: fates.count(name) for name in names}

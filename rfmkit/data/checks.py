@@ -66,7 +66,8 @@ def check_lines(export: Export, spec, as_of: dt.date, today: dt.date | None = No
     Raises
     ------
     ExportError
-        If a patient id is missing, or more than 1 % of the lines are rejected; every kind of fault is listed.
+        If a patient id is missing, more than 1 % of the lines are rejected (every kind of fault is listed), or no
+        line is left.
     """
     parsed, faults = _parse(export.cells, spec, today)
     fates = _with_fates(parsed, faults, spec, as_of)
@@ -78,6 +79,9 @@ def check_lines(export: Export, spec, as_of: dt.date, today: dt.date | None = No
     too_many = rows["rejected"] > MOST_REJECTED * rows["read"]
     if too_many or lines.filter(lines.fault_patient_id.notnull()).count().execute():
         raise ExportError(problems)
+    if not rows["kept"]:
+        fix = "Choose a later month, or export earlier lines."
+        raise ExportError(Problem(lines[FILE].min().execute(), f"has no line up to {as_of}", fix))
     rejects = rejects.sort_values(["file", "row"], kind="stable", ignore_index=True)
     keep = [name for name, heading in spec.columns.model_dump().items() if heading is not None]
     kept = lines.filter(lines.fate == "kept").select(*keep, FILE, ROW)

@@ -66,14 +66,14 @@ def read_export(files: list[InputFile], spec, scratch: Path) -> Export:
         If a file is in another encoding, is damaged, lacks a heading or has it twice, or has no line; everything at
         once.
     """
-    con = ibis.duckdb.connect()
+    con = ibis.duckdb.connect(temp_directory=str(scratch))
     tables, broken, problems = [], [], []
     for number, file in enumerate(files):
         try:
             if file.path.suffix.lower() in {".parquet", ".pq"}:
                 table = _read_parquet(con, file, spec)
             else:
-                staged = scratch / f"{scratch.name}-{number}.parquet"
+                staged = scratch / f"{number}.parquet"
                 broken.append(_stage_csv(file, spec, staged))
                 table = con.read_parquet(str(staged))
             tables.append(table)

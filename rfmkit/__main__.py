@@ -1,0 +1,7 @@
+"""``python -m rfmkit``: the same commands."""
+
+import sys
+
+from rfmkit.cli import main
+
+sys.exit(main())
