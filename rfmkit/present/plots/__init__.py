@@ -1,0 +1,23 @@
+"""Figures: an aggregated frame in, axes out; nothing is counted, joined or fitted here.
+
+Each function takes ``ax`` (a new figure without it) and ``reader``, draws, and returns the axes with ``alt_text`` set:
+the numbers that matter, in words. `figure` shows such axes.
+"""
+
+from __future__ import annotations
+
+from rfmkit.present.plots.canvas import Figure, figure
+from rfmkit.present.plots.groups import score_distribution, score_heatmap, segment_sizes
+from rfmkit.present.plots.loyalty import loyalty_history
+from rfmkit.present.plots.value import holdout, probability_alive
+
+__all__ = [
+    "Figure",
+    "figure",
+    "holdout",
+    "loyalty_history",
+    "probability_alive",
+    "score_distribution",
+    "score_heatmap",
+    "segment_sizes",
+]

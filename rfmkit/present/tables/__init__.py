@@ -1,0 +1,52 @@
+"""Tables: a frame or a result in, accessible HTML out; words and rounding, nothing computed but shares of a row.
+
+Each function takes ``reader`` and returns a `Table`. Their HTML uses these elements and classes, and no inline style:
+
+- ``table.rfm``, ``caption``, ``thead``, ``tbody``, ``tfoot`` (totals), ``tr``, ``th[scope]``, ``td``;
+- ``.number`` on the cells and headings of a column of numbers;
+- ``p.note`` under a table: what must be known to read it;
+- ``section.advice`` for a recommendation: ``h3``, ``p.who``, ``dl`` of ``div > dt + dd``, ``p.what``, ``p.why``, which
+  begin with ``strong`` and ``br``.
+"""
+
+from __future__ import annotations
+
+from rfmkit.present.tables.advice import priorities, recommendations
+from rfmkit.present.tables.build import Table
+from rfmkit.present.tables.groups import score_bands, segment_definitions, segments
+from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, retention
+from rfmkit.present.tables.origin import definitions, provenance, rows
+from rfmkit.present.tables.value import (
+    clv_basis,
+    clv_gates,
+    clv_parameters,
+    clv_summary,
+    historical_value,
+    holdout,
+    holdout_by_frequency,
+    segment_value,
+)
+
+__all__ = [
+    "Table",
+    "clv_basis",
+    "clv_gates",
+    "clv_parameters",
+    "clv_summary",
+    "definitions",
+    "headline",
+    "historical_value",
+    "holdout",
+    "holdout_by_frequency",
+    "loyalty_history",
+    "priorities",
+    "provenance",
+    "rates",
+    "recommendations",
+    "retention",
+    "rows",
+    "score_bands",
+    "segment_definitions",
+    "segment_value",
+    "segments",
+]

@@ -1,0 +1,101 @@
+"""What to do about each group: in order of what is at stake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rfmkit.present.tables.build import Table, table, template
+from rfmkit.present.wording import MISSING, Reader
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CARDS = """\
+{%- for card in cards %}
+<section class="advice">
+<h3>{{ card.name }}</h3>
+{%- if card.who %}
+<p class="who">{{ card.who }}</p>
+{%- endif %}
+<dl>
+{%- for term, value in card.facts %}<div><dt>{{ term }}</dt><dd>{{ value }}</dd></div>{% endfor -%}
+</dl>
+{%- for kind, heading, text in card.texts %}
+<p class="{{ kind }}"><strong>{{ heading }}</strong><br>{{ text }}</p>
+{%- endfor %}
+</section>
+{%- endfor %}
+"""
+
+
+def priorities(recommendations: pd.DataFrame, *, reader: Reader | None = None) -> Table:
+    """The groups in the order in which to work on them.
+
+    Parameters
+    ----------
+    recommendations : pandas.DataFrame
+        One row a group, in order, as `study.recommendations`.
+    reader : Reader, optional
+    """
+    reader = reader or Reader()
+    groups = recommendations[recommendations["patients"] > 0]
+    valued = groups["value_at_risk"].notna().any()
+    return table(
+        reader.say("Groups by what is at stake") if valued else reader.say("Groups by what they spent"),
+        [
+            reader.say("Group"),
+            reader.say("Patients"),
+            reader.say("Spent"),
+            reader.name("column", "probability_alive"),
+            reader.name("column", "value_at_risk"),
+            reader.say("At stake per patient"),
+        ],
+        [
+            [
+                reader.name("segment", row["segment"]),
+                reader.number(row["patients"]),
+                reader.money(row["revenue"]),
+                reader.percent(row["probability_alive"], 0),
+                reader.money(row["value_at_risk"]),
+                reader.money(row["value_at_risk"] / row["patients"]),
+            ]
+            for row in groups.to_dict("records")
+        ],
+        notes=[
+            "" if valued else reader.say("Lifetime value could not be computed, so it is not known what is at stake.")
+        ],
+    )
+
+
+def recommendations(recommendations: pd.DataFrame, *, reader: Reader | None = None) -> Table:
+    """A card for each group: what to do, why, how many patients, what they spent, what is at stake.
+
+    Parameters
+    ----------
+    recommendations : pandas.DataFrame
+        One row a group, in order: `segment`, `patients`, `revenue`, `value_at_risk`. Groups of nobody have no card.
+    reader : Reader, optional
+    """
+    reader = reader or Reader()
+    cards = [_card(row, reader) for row in recommendations.to_dict("records") if row["patients"] > 0]
+    return Table(template(_CARDS).render(cards=cards))
+
+
+def _card(row: dict, reader: Reader) -> dict:
+    segment, patients = row["segment"], int(row["patients"])
+    at_stake = reader.money(row["value_at_risk"])
+    facts = [
+        (reader.say("Patients"), reader.number(patients)),
+        (reader.say("Spent"), reader.money(row["revenue"])),
+        (reader.name("column", "value_at_risk"), at_stake),
+    ]
+    texts = [
+        ("what", reader.say("What to do"), reader.words("advice-what", segment, patients)),
+        ("why", reader.say("Why"), reader.words("advice-why", segment, patients)),
+    ]
+    return {
+        "name": reader.name("segment", segment),
+        "who": reader.words("who", segment),
+        "facts": [fact for fact in facts if fact[1] != MISSING],
+        "texts": [text for text in texts if text[2]],
+    }

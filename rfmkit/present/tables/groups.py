@@ -1,0 +1,131 @@
+"""Tables of the groups and of the scores that make them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rfmkit.present.tables.build import Table, table
+from rfmkit.present.wording import MISSING, Reader
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def segments(segments: pd.DataFrame, *, window_months: int = 0, reader: Reader | None = None) -> Table:
+    """How large each group is and how it came, paid and stayed away.
+
+    Parameters
+    ----------
+    segments : pandas.DataFrame
+        One row a group, as `study.segments`.
+    window_months : int, default 0
+        Length of the window that visits and revenue are of; 0 is the whole history.
+    reader : Reader, optional
+    """
+    reader = reader or Reader()
+    window = reader.months(window_months)
+    columns = ["patients", "patients_share", "revenue", "revenue_share", "recency_days", "visit_count", "total_spend"]
+    return table(
+        reader.say("Groups over the last {months}", months=window)
+        if window_months
+        else reader.say("Groups over all years"),
+        [
+            reader.say("Group"),
+            *(reader.name("column", column) for column in columns),
+        ],
+        [
+            [
+                reader.name("segment", row["segment"]),
+                reader.number(row["patients"]),
+                reader.percent(row["patients_share"]),
+                reader.money(row["revenue"]),
+                reader.percent(row["revenue_share"]),
+                reader.number(row["recency_days"]),
+                reader.number(row["visit_count"], 1),
+                reader.money(row["total_spend"]),
+            ]
+            for row in segments.to_dict("records")
+        ],
+        total=[
+            reader.say("All patients"),
+            reader.number(segments["patients"].sum()),
+            reader.percent(segments["patients_share"].sum()),
+            reader.money(segments["revenue"].sum()),
+            reader.percent(segments["revenue_share"].sum()),
+            "",
+            "",
+            "",
+        ],
+    )
+
+
+def segment_definitions(segments: pd.DataFrame, *, reader: Reader | None = None) -> Table:
+    """Who is in each group, in words.
+
+    Parameters
+    ----------
+    segments : pandas.DataFrame
+        Its column `segment` names the groups.
+    reader : Reader, optional
+    """
+    reader = reader or Reader()
+    return table(
+        reader.say("The groups in words"),
+        [reader.say("Group"), reader.say("Who they are")],
+        [[reader.name("segment", key), reader.words("who", key) or MISSING] for key in segments["segment"]],
+        words=(0, 1),
+    )
+
+
+def score_bands(score_bands: pd.DataFrame, *, reader: Reader | None = None) -> Table:
+    """Which values have which score.
+
+    Parameters
+    ----------
+    score_bands : pandas.DataFrame
+        One row a score of a measure: `measure`, `score`, `low`, `high`, `patients`.
+    reader : Reader, optional
+        A score of fewer patients than its `min_count` reads "< min_count".
+    """
+    reader = reader or Reader()
+    measures = list(score_bands["measure"].unique())
+    bands = {(band["measure"], band["score"]): band for band in score_bands.to_dict("records")}
+    headings = [reader.say("Score")]
+    for measure in measures:
+        headings += [reader.name("measure", measure), reader.say("Patients")]
+    rows = []
+    for score in sorted(score_bands["score"].unique(), reverse=True):
+        row = [reader.number(score)]
+        for measure in measures:
+            band = bands.get((measure, score))
+            row += [_range(band, bands, reader), reader.count(band["patients"])] if band else [MISSING, MISSING]
+        rows.append(row)
+    return table(
+        reader.say("The values behind each score"),
+        headings,
+        rows,
+        notes=[
+            ""
+            if len(bands) == len(measures) * len(rows)
+            else reader.say("Equal values always have equal scores, so a score that no value reached is empty.")
+        ],
+    )
+
+
+def _range(band: dict, bands: dict, reader: Reader) -> str:
+    """The values of a band; the outermost ones stay open, since the extreme is one patient's own."""
+    write = reader.money if band["measure"] == "total_spend" else reader.number
+    scores = [score for measure, score in bands if measure == band["measure"]]
+    low, high = write(band["low"]), write(band["high"])
+    if low == high:
+        return low
+    least, most = band["score"] == min(scores), band["score"] == max(scores)
+    if band["measure"] == "recency_days":
+        least, most = most, least
+    if least and most:
+        return MISSING
+    if least:
+        return reader.say("up to {number}", number=high)
+    if most:
+        return reader.say("from {number}", number=low)
+    return reader.say("{low} to {high}", low=low, high=high)

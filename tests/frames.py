@@ -1,0 +1,192 @@
+"""Small frames shaped as a study's, for what shows them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+
+import pandas as pd
+
+SEGMENTS = pd.DataFrame(
+    [
+        ("champions", 312, 520, 1_911_000.0, 21.0, 6.2, 0.96),
+        ("loyal", 205, 410, 830_000.0, 33.0, 4.1, 0.93),
+        ("potential_loyalist", 128, 180, 505_000.0, 30.0, 1.7, 0.82),
+        ("new", 244, 244, 161_000.0, 28.0, 1.0, 0.71),
+        ("promising", 91, 190, 92_000.0, 35.0, 2.4, 0.84),
+        ("needs_attention", 180, 360, 420_000.0, 120.0, 2.6, 0.66),
+        ("about_to_sleep", 220, 260, 310_000.0, 210.0, 1.3, 0.48),
+        ("at_risk", 143, 430, 610_000.0, 300.0, 3.6, 0.29),
+        ("cant_lose", 21, 110, 240_000.0, 520.0, 6.4, 0.08),
+        ("hibernating", 260, 290, 340_000.0, 380.0, 1.3, 0.31),
+        ("lost", 330, 350, 150_000.0, 610.0, 1.1, 0.22),
+        ("inactive", 866, 0, 0.0, 1100.0, 0.0, 0.11),
+    ],
+    columns=["segment", "patients", "visits", "revenue", "recency_days", "visit_count", "probability_alive"],
+)
+SEGMENTS.insert(1, "colour", "#1b6e5a")
+SEGMENTS["patients_share"] = SEGMENTS["patients"] / SEGMENTS["patients"].sum()
+SEGMENTS["revenue_share"] = SEGMENTS["revenue"] / SEGMENTS["revenue"].sum()
+SEGMENTS["total_spend"] = SEGMENTS["revenue"] / SEGMENTS["patients"]
+SEGMENTS["clv"] = 0.2 * SEGMENTS["revenue"] * SEGMENTS["probability_alive"]
+SEGMENTS["value_at_risk"] = 0.2 * SEGMENTS["revenue"] * (1 - SEGMENTS["probability_alive"])
+
+RECOMMENDATIONS = SEGMENTS.sort_values("value_at_risk", ascending=False, ignore_index=True)[
+    ["segment", "colour", "patients", "revenue", "clv", "value_at_risk", "probability_alive", "recency_days"]
+]
+
+_CELLS = {
+    1: (200, 0, 60, 3, 21),
+    2: (90, 0, 70, 34, 40),
+    3: (80, 0, 66, 60, 61),
+    4: (51, 0, 90, 80, 95),
+    5: (244, 0, 130, 90, 102),
+}
+SCORE_GRID = pd.DataFrame(
+    [
+        (recency, frequency, patients, 1000.0 * patients)
+        for recency, row in _CELLS.items()
+        for frequency, patients in enumerate(row, 1)
+    ],
+    columns=["recency_score", "frequency_score", "patients", "revenue"],
+)
+
+SCORE_BANDS = pd.DataFrame(
+    [
+        ("recency_days", 1, 400, 729, 427),
+        ("recency_days", 2, 240, 399, 425),
+        ("recency_days", 3, 120, 239, 428),
+        ("recency_days", 4, 40, 119, 426),
+        ("recency_days", 5, 0, 39, 428),
+        ("visit_count", 1, 1, 1, 900),
+        ("visit_count", 3, 2, 2, 620),
+        ("visit_count", 4, 3, 4, 400),
+        ("visit_count", 5, 5, 31, 3),
+        ("total_spend", 1, -500.0, 1200.0, 427),
+        ("total_spend", 2, 1210.0, 2400.0, 427),
+        ("total_spend", 3, 2410.0, 4000.0, 427),
+        ("total_spend", 4, 4020.0, 9100.0, 427),
+        ("total_spend", 5, 9200.0, 88123.0, 426),
+    ],
+    columns=["measure", "score", "low", "high", "patients"],
+)
+
+_VISITS, _MONTHS = ["1", "2", "3", "4-5", "6-9", "10+"], ["0-1", "1-3", "3-6", "6-12", "12-24", "24+"]
+ALIVE_GRID = pd.DataFrame(
+    [
+        (visits, months, 0 if (i, j) == (5, 5) else 3 if (i, j) == (5, 4) else 20 + 7 * i + 3 * j,
+         None if (i, j) == (5, 5) else max(0.02, 0.97 - 0.13 * j - 0.03 * i * j))
+        for i, visits in enumerate(_VISITS)
+        for j, months in enumerate(_MONTHS)
+    ],
+    columns=["visit_count_band", "recency_band", "patients", "probability_alive"],
+)  # fmt: skip
+
+BY_FREQUENCY = pd.DataFrame(
+    {
+        "frequency": ["0", "1", "2", "3", "4", "5", "6", "7+"],
+        "patients": [900, 410, 220, 130, 70, 34, 4, 41],
+        "predicted": [0.21, 0.62, 1.04, 1.41, 1.92, 2.33, 2.9, 5.2],
+        "actual": [0.19, 0.66, 1.1, 1.35, 2.05, 2.2, 4.0, 5.6],
+    }
+)
+HOLDOUT = SimpleNamespace(
+    calibration_end=dt.date(2025, 10, 31),
+    end=dt.date(2026, 10, 31),
+    predicted=1653.4,
+    actual=1710,
+    mae=0.71,
+    naive_predicted=1500.0,
+    naive_mae=0.83,
+    by_frequency=BY_FREQUENCY,
+)
+
+HISTORY = pd.DataFrame(
+    {
+        "month": [str(month) for month in pd.period_range("2024-11", "2026-10", freq="M")],
+        "revenue": [400_000.0 + 9_000 * (i % 7) for i in range(24)],
+        "visits": [190 + 3 * i for i in range(24)],
+        "active_patients": [900.0 + 11 * i for i in range(24)],
+        "rpr": [0.41 + 0.002 * i for i in range(24)],
+        "aov": [2100.0 + 14 * (i % 9) for i in range(24)],
+        "crr": [float("nan")] * 6 + [0.52 + 0.004 * (i % 5) for i in range(18)],
+    }
+)
+HEADLINE = pd.DataFrame(
+    {
+        "metric": ["active_patients", "revenue", "rpr", "aov", "crr"],
+        "value": [1153.0, 418_000.0, 0.456, 2170.0, 0.528],
+        "last_month": [1142.0, 400_000.0, 0.454, 2170.0, 0.52],
+        "last_year": [1021.0, 436_000.0, 0.432, 2100.0, float("nan")],
+    }
+)
+
+
+def rate(value: float, numerator: float, denominator: int, **more) -> SimpleNamespace:
+    period = {"start": dt.date(2025, 11, 1), "end": dt.date(2026, 10, 31)}
+    return SimpleNamespace(value=value, numerator=numerator, denominator=denominator, **period | more)
+
+
+LOYALTY = SimpleNamespace(
+    rpr=rate(0.456, 526, 1153),
+    aov=rate(2170.0, 4_990_000.0, 2300),
+    month=SimpleNamespace(visits=259, revenue=418_000.0, rpr=rate(0.05, 12, 240, start=dt.date(2026, 10, 1)), aov=None),
+)
+RETENTION = rate(0.528, 539, 1021, bridge={"start": 1021, "new": 380, "reactivated": 234, "lost": 482, "end": 1153})
+
+CLV_SUMMARY = pd.DataFrame(
+    {
+        "expected_visits": [2210.4],
+        "total": [1_250_000.0],
+        "value_at_risk": [410_000.0],
+        "historical_12_months": [4_990_000.0],
+        "horizon_months": [12],
+        "annual_discount_rate": [0.12],
+        "margin": [0.35],
+    }
+)
+HISTORICAL_VALUE = pd.DataFrame(
+    {"months": [12], "patients": [1153], "visits": [2300], "revenue": [4_990_000.0], "revenue_per_patient": [4327.8]}
+)
+CLV = SimpleNamespace(
+    model="mbg_nbd",
+    parameters={"r": 0.5248, "alpha": 43.28, "a": 0.8914, "b": 1.614},
+    log_likelihood=-14364.2,
+    aic=28736.4,
+    bic=28759.5,
+    spend_parameters={"p": 6.249, "q": 3.744, "v": 15.447},
+    spend_log_likelihood=-4055.9,
+    patients=2357,
+    repeat_patients=946,
+    left_out=643,
+    unpaid=2,
+    correlation=0.11,
+)
+GATES = pd.DataFrame(
+    [("repeat_patients", 946, 50, True), ("mean_spend", 3.744, 1, True), ("correlation", 0.41, 0.3, False)],
+    columns=["gate", "value", "limit", "passed"],
+)
+
+ROWS = {
+    "read": 12_034,
+    "kept": 11_800,
+    "rejected": 12,
+    "duplicates": 22,
+    "after_as_of": 200,
+    "money_read": 9_100_000.0,
+    "money_kept": 8_900_000.0,
+    "money_rejected": 10_000.0,
+    "money_duplicates": 20_000.0,
+    "money_after_as_of": 170_000.0,
+}
+PROVENANCE = {
+    "version": "0.1.0",
+    "clinic": "dental-north",
+    "name": "Dental <North> & Co",
+    "month": "2026-10",
+    "as_of": dt.date(2026, 10, 31),
+    "first_day": dt.date(2022, 1, 10),
+    "rows": ROWS,
+    "patients": 3000,
+    "input_digest": "3f" * 32,
+}

@@ -1,0 +1,236 @@
+"""Figures: what is drawn is what was given, small groups are not, and the text is the reader's."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import warnings
+from xml.etree import ElementTree
+
+import frames
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure as Sheet
+
+from rfmkit.present import Reader, plots
+from rfmkit.present.plots import canvas
+
+CASES = {
+    "holdout": frames.BY_FREQUENCY,
+    "loyalty_history": frames.HISTORY,
+    "probability_alive": frames.ALIVE_GRID,
+    "score_distribution": frames.SCORE_BANDS,
+    "score_heatmap": frames.SCORE_GRID,
+    "segment_sizes": frames.SEGMENTS,
+}
+ALL = pytest.mark.parametrize("name", CASES)
+READERS = {locale: Reader(locale, currency, 5) for locale, currency in [("en", "EUR"), ("ru", "RUB"), ("zh", "CNY")]}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def draw(name: str, **more):
+    return getattr(plots, name)(CASES[name], **more)
+
+
+def texts(ax) -> list[str]:
+    return [text.get_text() for text in ax.texts]
+
+
+def test_the_cases_are_exhaustive():
+    assert {*CASES, "figure", "Figure"} == set(plots.__all__)
+
+
+# --- the contract of every plot
+
+
+@ALL
+def test_a_plot_draws_on_the_axes_it_is_given(name):
+    ax = Sheet().add_subplot()
+    assert draw(name, ax=ax) is ax
+    assert draw(name) is not draw(name)
+
+
+@ALL
+def test_a_plot_leaves_no_trace(name):
+    style, given = dict(matplotlib.rcParams), CASES[name].copy(deep=True)
+    plots.figure(draw(name, reader=READERS["zh"]))
+    assert dict(matplotlib.rcParams) == style
+    pd.testing.assert_frame_equal(CASES[name], given)
+
+
+@ALL
+@pytest.mark.parametrize("locale", READERS)
+def test_text_stays_text_and_the_reader_s_fonts_set_it(name, locale):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg = plots.figure(draw(name, reader=READERS[locale])).svg
+    words = [element.text for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    script = {"en": "[a-z]{3}", "ru": "[а-я]{3}", "zh": "[\u4e00-\u9fff]{2}"}[locale]
+    assert any(re.search(script, word) for word in words)
+    assert "DejaVu" not in svg
+    assert svg.count("font-family") == svg.count("'Noto Sans CJK SC'") == len(words)
+
+
+@ALL
+def test_text_can_be_read_on_a_page_720_pixels_wide(name):
+    svg = plots.figure(draw(name)).svg
+    width = float(ElementTree.fromstring(svg).get("viewBox").split()[2])
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)]
+    assert min(sizes) * 720 / width >= 10
+
+
+@ALL
+def test_a_figure_has_the_same_bytes_every_time(name):
+    first, second = (plots.figure(draw(name, reader=READERS["ru"])) for _ in range(2))
+    assert first == second
+    assert "<dc:date>" not in first.svg
+
+
+@ALL
+@pytest.mark.parametrize("locale", READERS)
+def test_alternative_text_tells_the_numbers(name, locale):
+    html = plots.figure(draw(name, reader=READERS[locale]))._repr_html_()
+    alt = re.fullmatch(r'<figure><img alt="([^"]+)" src="data:image/svg\+xml;base64,[A-Za-z0-9+/=]+"></figure>', html)[
+        1
+    ]
+    assert len(re.findall(r"\d+", alt)) >= 3
+    assert not re.search(r"[{}]|nan|None", alt)
+
+
+def test_alternative_text_is_escaped():
+    frame = frames.SEGMENTS.assign(segment='"><script>')
+    assert "<script" not in plots.figure(plots.segment_sizes(frame))._repr_html_()
+
+
+def test_nothing_of_a_figure_stays_in_memory_and_presenting_is_cheap():
+    program = """
+import sys
+import rfmkit.present, rfmkit.present.tables, rfmkit.present.disclosure
+heavy = {"matplotlib", "pandas", "numpy", "seaborn", "duckdb"} & set(sys.modules)
+assert not heavy, heavy
+import frames
+from rfmkit.present import plots
+plots.figure(plots.holdout(frames.BY_FREQUENCY))
+assert "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=frames.__file__.rpartition("/")[0], timeout=60)
+
+
+def test_an_analyst_s_own_subplots_are_not_shown_twice():
+    from matplotlib import pyplot
+
+    sheet, (left, right) = pyplot.subplots(1, 2)
+    draw("score_heatmap", ax=left)
+    draw("loyalty_history", ax=right)
+    plots.figure(left)
+    assert sheet.number not in pyplot.get_fignums()
+
+
+# --- colours
+
+
+@pytest.mark.parametrize("colour", ["#1f5f8b", "#ffe94d", "#000000", "#ffffff", "#e2007a"])
+def test_text_reads_on_every_shade_and_lines_are_seen(colour):
+    def contrast(first, second):
+        light, dark = sorted((canvas._luminance(canvas.to_rgb(part)) + 0.05 for part in (first, second)), reverse=True)
+        return light / dark
+
+    assert all(contrast(canvas.TEXT, canvas.shade(colour, share)) >= 4.5 for share in np.linspace(0, 1, 11))
+    assert contrast(canvas.line_colour(colour), "#ffffff") >= 3
+
+
+# --- what is drawn
+
+
+def test_bars_are_the_shares():
+    ax = draw("segment_sizes")
+    bars = {(round(bar.get_y() + bar.get_height() / 2, 2), bar.get_width()) for bar in ax.patches}
+    rows = len(frames.SEGMENTS)
+    for place, row in enumerate(frames.SEGMENTS.to_dict("records")):
+        assert (round(rows - 1 - place + 0.18, 2), row["patients_share"]) in bars
+        assert (round(rows - 1 - place - 0.18, 2), row["revenue_share"]) in bars
+    assert [label.get_text() for label in ax.get_yticklabels()][-1] == "Champions"
+    assert "34.3% · 1.9M" in texts(ax)
+
+
+def test_a_cell_of_few_patients_has_neither_number_nor_tint():
+    ax = draw("score_heatmap", reader=READERS["en"])
+    cells = dict(zip([text.get_position() for text in ax.texts], texts(ax), strict=True))
+    colours = {(patch.get_x() + 0.5, patch.get_y() + 0.5): canvas.to_hex(patch.get_facecolor()) for patch in ax.patches}
+    assert cells[3, 0] == "< 5"
+    assert cells[1, 0] == "0"
+    assert colours[3, 0] == colours[1, 0] == canvas.PALE
+    assert cells[0, 4] == "244"
+    assert texts(draw("score_heatmap"))[3] == "3", "without a reader's min_count nothing is hidden"
+
+
+def test_rows_of_a_matrix_rise_and_columns_run():
+    ax = draw("score_heatmap")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3", "4", "5"]
+    alive = draw("probability_alive")
+    assert [label.get_text() for label in alive.get_yticklabels()] == ["1", "2", "3", "4–5", "6–9", "10+"]
+    assert [label.get_text() for label in alive.get_xticklabels()] == ["0–1", "1–3", "3–6", "6–12", "12–24", "24+"]
+
+
+def test_probabilities_of_few_patients_are_not_drawn():
+    written = texts(draw("probability_alive", reader=READERS["en"]))
+    assert written.count("< 5") == 1
+    assert "97%" in written
+    assert len(written) == 2 * 34 + 1 + 1, "34 cells of two lines, a small one, an empty one"
+
+
+def test_bars_of_few_patients_have_no_height():
+    panels = draw("score_distribution", reader=READERS["en"]).child_axes
+    assert [bar.get_height() for bar in panels[1].patches] == [900, 620, 400, 0]
+    assert texts(panels[1]) == ["900", "620", "400", "< 5"]
+    assert len(panels) == 3
+
+
+def test_predicted_and_actual_are_two_lines_that_also_differ_without_colour():
+    ax = draw("holdout", reader=READERS["en"])
+    actual, predicted = (
+        next(line for line in ax.lines if line.get_label() == label) for label in ("Actual", "Predicted")
+    )
+    expected = frames.BY_FREQUENCY.assign(actual=lambda frame: frame["actual"].where(frame["patients"] >= 5))
+    np.testing.assert_array_equal(actual.get_ydata(), expected["actual"])
+    assert np.isnan(predicted.get_ydata()[6])
+    assert (actual.get_linestyle(), actual.get_marker()) != (predicted.get_linestyle(), predicted.get_marker())
+
+
+def test_an_unknown_rate_leaves_a_gap():
+    rpr, _, crr = draw("loyalty_history").child_axes
+    np.testing.assert_array_equal(crr.lines[0].get_ydata(), frames.HISTORY["crr"])
+    assert rpr.lines[1].get_ydata() == [frames.HISTORY["rpr"].iloc[-1]]
+
+
+def test_a_rate_that_is_never_known_has_no_panel():
+    history = frames.HISTORY.assign(crr=float("nan"))
+    assert len(plots.loyalty_history(history).child_axes) == 2
+
+
+def test_small_ripples_stay_small():
+    flat = frames.HISTORY.assign(rpr=[0.5 + 0.001 * (place % 2) for place in range(24)])
+    low, high = plots.loyalty_history(flat).child_axes[0].get_ylim()
+    assert high - low >= 0.2 * 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [
+        ("loyalty_history", frames.HISTORY.assign(rpr=np.nan, aov=np.nan, crr=np.nan)),
+        ("probability_alive", frames.ALIVE_GRID.assign(patients=0, probability_alive=np.nan)),
+        ("score_heatmap", frames.SCORE_GRID.assign(patients=0)),
+        ("holdout", frames.BY_FREQUENCY.assign(patients=2)),
+        ("score_distribution", frames.SCORE_BANDS.assign(patients=1)),
+        ("segment_sizes", frames.SEGMENTS.assign(patients_share=np.nan, revenue_share=np.nan)),
+        ("segment_sizes", frames.SEGMENTS.head(0)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_there_may_be_nothing_to_draw(name, frame):
+    shown = plots.figure(getattr(plots, name)(frame, reader=READERS["en"]))
+    assert shown.alt
+    assert ElementTree.fromstring(shown.svg) is not None

@@ -1,0 +1,256 @@
+"""Tables: accessible, escaped, in the reader's words and numbers; nothing of a small group."""
+
+from __future__ import annotations
+
+import copy
+import re
+from html.parser import HTMLParser
+
+import frames
+import pandas as pd
+import pytest
+
+from rfmkit.present import Reader, tables
+
+RUSSIAN = Reader("ru", "RUB", 5)
+NBSP = "\N{NO-BREAK SPACE}"
+
+#: Every table with what it shows.
+CASES = {
+    "clv_basis": lambda reader: tables.clv_basis(frames.CLV, reader=reader),
+    "clv_gates": lambda reader: tables.clv_gates(frames.GATES, reader=reader),
+    "clv_parameters": lambda reader: tables.clv_parameters(frames.CLV, reader=reader),
+    "clv_summary": lambda reader: tables.clv_summary(frames.CLV_SUMMARY, reader=reader),
+    "definitions": lambda reader: tables.definitions(["rpr", "aov", "crr", "clv"], reader=reader),
+    "headline": lambda reader: tables.headline(frames.HEADLINE, reader=reader),
+    "historical_value": lambda reader: tables.historical_value(frames.HISTORICAL_VALUE, reader=reader),
+    "holdout": lambda reader: tables.holdout(frames.HOLDOUT, reader=reader),
+    "holdout_by_frequency": lambda reader: tables.holdout_by_frequency(frames.BY_FREQUENCY, reader=reader),
+    "loyalty_history": lambda reader: tables.loyalty_history(frames.HISTORY, reader=reader),
+    "priorities": lambda reader: tables.priorities(frames.RECOMMENDATIONS, reader=reader),
+    "provenance": lambda reader: tables.provenance(frames.PROVENANCE, reader=reader),
+    "rates": lambda reader: tables.rates(frames.LOYALTY, reader=reader),
+    "recommendations": lambda reader: tables.recommendations(frames.RECOMMENDATIONS, reader=reader),
+    "retention": lambda reader: tables.retention(frames.RETENTION, active_months=12, reader=reader),
+    "rows": lambda reader: tables.rows(frames.ROWS, reader=reader),
+    "score_bands": lambda reader: tables.score_bands(frames.SCORE_BANDS, reader=reader),
+    "segment_definitions": lambda reader: tables.segment_definitions(frames.SEGMENTS, reader=reader),
+    "segment_value": lambda reader: tables.segment_value(frames.SEGMENTS, reader=reader),
+    "segments": lambda reader: tables.segments(frames.SEGMENTS, window_months=24, reader=reader),
+}
+ALL = pytest.mark.parametrize("name", CASES)
+READERS = pytest.mark.parametrize(
+    "reader", [Reader("en", "EUR", 5), RUSSIAN, Reader("zh", "CNY", 5)], ids=["en", "ru", "zh"]
+)
+
+
+class Page(HTMLParser):
+    """The elements of a piece of HTML; checks that they are closed as they were opened."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open, self.elements, self.rows = [], [], []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag != "br":
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+def cells(table: tables.Table) -> list[list[str]]:
+    """The texts of a table, row by row."""
+    return [[re.sub(r"\s+", " ", cell) for cell in row] for row in Page(table.html).rows]
+
+
+def test_the_cases_are_exhaustive():
+    assert {*CASES, "Table"} == set(tables.__all__)
+
+
+@ALL
+@READERS
+def test_a_table_is_accessible(name, reader):
+    page = Page(CASES[name](reader).html)
+    tags = [tag for tag, _ in page.elements]
+    assert all(attributes.get("scope") in {"col", "row"} for tag, attributes in page.elements if tag == "th")
+    assert all("style" not in attributes for _, attributes in page.elements)
+    assert len({len(row) for row in page.rows}) <= 1, "a row has more cells than another"
+    if "table" in tags:
+        assert tags.count("caption") == tags.count("table") == 1
+        assert re.search("<caption>[^<]+</caption>", CASES[name](reader).html)
+
+
+@ALL
+@READERS
+def test_a_table_shows_no_keys_and_no_gaps_in_sentences(name, reader):
+    text = re.sub(r"<[^>]*>", " ", CASES[name](reader).html)
+    assert not re.search(r"[{}]|\bnan\b|\bNone\b|\w_\w", text)
+
+
+@ALL
+def test_a_table_is_shown_as_it_is(name):
+    table = CASES[name](Reader())
+    style, shown = table._repr_html_().split("</style>\n")
+    assert shown == table.html
+    assert style.startswith("<style>")
+
+
+@ALL
+def test_what_is_shown_does_not_change(name):
+    given = {key: value for key, value in vars(frames).items() if isinstance(value, pd.DataFrame)}
+    before = copy.deepcopy(given)
+    CASES[name](RUSSIAN)
+    for key, frame in before.items():
+        pd.testing.assert_frame_equal(given[key], frame)
+
+
+def test_what_users_wrote_is_escaped():
+    html = CASES["provenance"](Reader()).html
+    assert "Dental &lt;North&gt; &amp; Co" in html
+    assert "<North>" not in html
+    segments = frames.SEGMENTS.assign(segment="<script>alert(1)</script>")
+    shown = [
+        tables.segments(segments),
+        tables.segment_definitions(segments),
+        tables.segment_value(segments),
+        tables.priorities(segments),
+        tables.recommendations(segments),
+    ]
+    assert all("<script" not in table.html for table in shown)
+
+
+def test_headline_rates_change_by_points_and_all_else_by_shares():
+    rows = cells(CASES["headline"](Reader("en", "EUR")))
+    assert rows[1] == ["Active patients", "1,153", "+1.0%", "+12.9%"]
+    assert rows[3] == ["Repeat purchase rate (RPR)", "45.6%", "+0.2 pp", "+2.4 pp"]
+    assert rows[5] == ["Customer retention rate (CRR)", "52.8%", "+0.8 pp", "–"]
+
+
+def test_segments_sum_to_all_patients():
+    rows = cells(CASES["segments"](Reader("en", "EUR")))
+    assert rows[1][:5] == ["Champions", "312", "10.4%", "€1,911,000", "34.3%"]
+    assert rows[-1][:5] == ["All patients", "3,000", "100.0%", "€5,569,000", "100.0%"]
+
+
+def test_a_window_without_end_is_the_whole_history():
+    assert "<caption>Groups over all years</caption>" in tables.segments(frames.SEGMENTS).html
+
+
+def test_scores_stand_in_the_units_of_their_measure():
+    rows = cells(CASES["score_bands"](Reader("en", "EUR", 5)))
+    assert rows[1] == ["5", "up to 39", "428", "from 5", "< 5", "from €9,200", "426"]
+    assert rows[3] == ["3", "120 to 239", "428", "2", "620", "€2,410 to €4,000", "427"]
+    assert rows[4] == ["2", "240 to 399", "425", "–", "–", "€1,210 to €2,400", "427"]
+    assert rows[5] == ["1", "from 400", "427", "1", "900", "up to €1,200", "427"]
+
+
+def test_nobody_s_own_extreme_is_shown():
+    text = " ".join(" ".join(row) for row in cells(CASES["score_bands"](Reader("en", "EUR"))))
+    for extreme in ("88,123", "729", "31", "500"):
+        assert not re.search(rf"\b{extreme}\b", text)
+
+
+def test_rates_stand_with_what_they_are_made_of():
+    rows = cells(CASES["rates"](Reader("en", "EUR")))
+    assert rows[1] == ["Repeat purchase rate (RPR)", "45.6%", "526", "1,153", "1 Nov 2025 – 31 Oct 2026"]
+    assert rows[3][-1] == "1–31 Oct 2026"
+    assert len(rows) == 4, "the month has no paid visit and so no average"
+
+
+def test_the_bridge_leads_from_start_to_end():
+    rows = cells(CASES["retention"](Reader()))
+    start, new, reactivated, lost, end = (int(row[1].replace(",", "")) for row in rows[1:])
+    assert start + new + reactivated - lost == end
+
+
+def test_rows_of_few_patients_show_no_means():
+    rows = cells(CASES["holdout_by_frequency"](Reader(min_count=5)))
+    assert rows[7] == ["6", "< 5", "–", "–"]
+    assert cells(CASES["holdout_by_frequency"](Reader()))[7] == ["6", "4", "2.90", "4.00"]
+
+
+def test_a_model_that_is_no_better_says_so():
+    worse = copy.copy(frames.HOLDOUT)
+    worse.mae = worse.naive_mae
+    assert "treat the sums with caution" in tables.holdout(worse).html
+    assert "treat the sums with caution" not in tables.holdout(frames.HOLDOUT).html
+
+
+def test_a_failed_gate_is_a_warning():
+    rows = cells(CASES["clv_gates"](Reader()))
+    assert [row[-1] for row in rows[1:]] == ["passed", "passed", "warning"]
+
+
+def test_the_lines_read_are_all_accounted_for():
+    rows = cells(CASES["rows"](Reader()))
+    assert rows[-1][:2] == ["Read", "12,034"]
+    assert sum(int(row[1].replace(",", "")) for row in rows[1:-1]) == 12_034
+
+
+def test_history_begins_with_the_last_month():
+    assert [row[0] for row in cells(CASES["loyalty_history"](RUSSIAN))][1:3] == ["октябрь 2026 г.", "сентябрь 2026 г."]
+
+
+# --- recommendations
+
+
+def headings(html: str) -> list[str]:
+    return re.findall("<h3>(.*?)</h3>", html)
+
+
+def test_advice_stands_in_the_order_given():
+    html = CASES["recommendations"](Reader()).html
+    assert headings(html) == [
+        Reader().name("segment", key).replace("'", "&#39;") for key in frames.RECOMMENDATIONS["segment"]
+    ]
+    assert html.count('<section class="advice">') == len(frames.RECOMMENDATIONS)
+
+
+@READERS
+def test_every_card_says_what_why_how_many_and_how_much(reader):
+    for card in CASES["recommendations"](reader).html.split("</section>")[:-1]:
+        for kind in ("who", "what", "why"):
+            assert re.search(rf'<p class="{kind}">.+</p>', card)
+        assert len(re.findall("<dt>.+?</dt><dd>.+?</dd>", card)) == 3
+
+
+@pytest.mark.parametrize(
+    ("patients", "words"),
+    [(1, "Позвоните 1 пациенту этой"), (3, "Позвоните 3 пациентам"), (21, "Позвоните 21 пациенту")],
+)
+def test_advice_counts_in_the_right_form(patients, words):
+    row = frames.RECOMMENDATIONS[frames.RECOMMENDATIONS["segment"] == "at_risk"].assign(patients=patients)
+    assert words in tables.recommendations(row, reader=RUSSIAN).html.replace(NBSP, " ")
+
+
+def test_groups_of_nobody_need_no_advice():
+    frame = frames.RECOMMENDATIONS.assign(patients=0)
+    frame.loc[2, "patients"] = 7
+    assert len(headings(tables.recommendations(frame).html)) == 1
+    assert len(cells(tables.priorities(frame))) == 2
+
+
+def test_without_a_model_nothing_is_said_to_be_at_stake():
+    frame = frames.RECOMMENDATIONS.assign(value_at_risk=float("nan"), clv=float("nan"), probability_alive=float("nan"))
+    assert "At stake" not in tables.recommendations(frame).html
+    table = tables.priorities(frame).html
+    assert "Groups by what they spent" in table
+    assert "not known what is at stake" in table
+
+
+def test_a_segment_of_the_clinic_s_own_has_a_card_without_our_advice():
+    html = tables.recommendations(frames.RECOMMENDATIONS.head(1).assign(segment="our_vip")).html
+    assert headings(html) == ["our vip"]
+    assert "<p" not in html
