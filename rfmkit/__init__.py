@@ -77,7 +77,8 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None) 
     if today is None and os.environ.get("RFMKIT_TODAY"):
         today = dt.date.fromisoformat(os.environ["RFMKIT_TODAY"])
     described = load_clinic(clinic)
-    reader = Reader(described.locale, described.currency, described.report.min_count)
+    report = described.report
+    reader = Reader(described.locale, described.currency, report.min_count, report.colour)
     try:
         return Study(described, month, reader=reader, today=today)
     except ValueError as error:

@@ -38,9 +38,9 @@ def _encoding(value: str) -> str:
 
 
 def _date_format(value: str) -> str:
-    day = dt.datetime(2024, 12, 31)
+    day = dt.date(2024, 12, 31)
     try:
-        same = dt.datetime.strptime(day.strftime(value), value).date() == day.date()
+        same = dt.datetime.strptime(day.strftime(value), value).date() == day  # noqa: DTZ007 - a day has no zone
     except ValueError:
         same = False
     if not same:

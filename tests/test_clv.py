@@ -1,6 +1,7 @@
 """Models of lifetime value reproduce the literature, keep their units and refuse what data do not carry."""
 
 import datetime as dt
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -97,7 +98,7 @@ def test_discounting_one_month_is_by_hand(models, summary):
 
 def test_value_never_falls_with_the_horizon(models, summary):
     values = [models["mbg_nbd"].clv(summary, months, 0.1) for months in (1, 3, 6, 12, 24)]
-    assert all((after >= before).all() for before, after in zip(values, values[1:], strict=False))
+    assert all((after >= before).all() for before, after in pairwise(values))
 
 
 def test_units_do_not_matter(models, summary):

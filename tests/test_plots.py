@@ -22,6 +22,7 @@ CASES = {
     "holdout": frames.BY_FREQUENCY,
     "loyalty_history": frames.HISTORY,
     "probability_alive": frames.ALIVE_GRID,
+    "revenue_history": frames.HISTORY,
     "score_distribution": frames.SCORE_BANDS,
     "score_heatmap": frames.SCORE_GRID,
     "segment_sizes": frames.SEGMENTS,

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
+from itertools import pairwise
 from math import log
 
 import pandas as pd
@@ -104,7 +105,7 @@ def test_rfm_and_btyd_equal_a_naive_computation(lines, back, window):
     assert set(summary.index) == set(days)
     for who, row in summary.iterrows():
         history = sorted(days[who])
-        gaps = [(after[0] - before[0]).days for before, after in zip(history, history[1:], strict=False)]
+        gaps = [(after[0] - before[0]).days for before, after in pairwise(history)]
         repeat = [amount for _, amount in history[1:]]
         assert row["frequency"] == len(repeat)
         assert row["recency"] == sum(gaps)

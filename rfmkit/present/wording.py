@@ -18,7 +18,13 @@ from babel import Locale
 from babel.dates import format_date, format_interval, format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_compact_currency, format_compact_decimal, get_currency_symbol, get_plus_sign_symbol
+from babel.numbers import (
+    format_compact_currency,
+    format_compact_decimal,
+    get_currency_precision,
+    get_currency_symbol,
+    get_plus_sign_symbol,
+)
 
 from rfmkit.errors import NotEnoughData
 
@@ -27,6 +33,7 @@ LOCALES = Path(__file__).parent / "locales"
 
 #: Stands where there is no value.
 MISSING = "–"
+_CENTS_BELOW = 100
 
 
 @functools.cache
@@ -164,8 +171,11 @@ class Reader:
         """A share, of 1."""
         return self._written(self._cldr.percent_formats[None], value, digits, shift=2)
 
-    def money(self, value: float | None, digits: int = 0) -> str:
-        """A sum in the clinic's currency."""
+    def money(self, value: float | None, digits: int | None = None) -> str:
+        """A sum in the clinic's currency; by default with cents where they matter, below 100."""
+        if digits is None:
+            cents = get_currency_precision(self.currency) if self.currency else 2
+            digits = cents if not _is_missing(value) and 0 < abs(value) < _CENTS_BELOW else 0
         if self.currency is None:
             return self.number(value, digits)
         pattern = copy.copy(self._cldr.currency_formats["standard"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rfmkit.present.plots.canvas import Figure, figure
 from rfmkit.present.plots.groups import score_distribution, score_heatmap, segment_sizes
-from rfmkit.present.plots.loyalty import loyalty_history
+from rfmkit.present.plots.loyalty import loyalty_history, revenue_history
 from rfmkit.present.plots.value import holdout, probability_alive
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "holdout",
     "loyalty_history",
     "probability_alive",
+    "revenue_history",
     "score_distribution",
     "score_heatmap",
     "segment_sizes",

@@ -1,10 +1,10 @@
-"""The figure of loyalty: how the three rates moved."""
+"""Figures of the months: what they brought, and how the three rates moved."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rfmkit.present.plots.canvas import LINE, MUTED, TEXT, drawing, line_colour, new_axes
+from rfmkit.present.plots.canvas import GREY, LINE, MUTED, TEXT, drawing, line_colour, new_axes, tint
 from rfmkit.present.wording import Reader
 
 if TYPE_CHECKING:
@@ -13,8 +13,62 @@ if TYPE_CHECKING:
 
 _METRICS = ("rpr", "aov", "crr")
 _MONTHS_BETWEEN_TICKS = 6
+_YEAR = 12
 #: The least that an axis spans, as a share of the highest value: small ripples stay small.
 _LEAST_SPAN = 0.2
+
+
+def revenue_history(history: pd.DataFrame, *, ax: Axes | None = None, reader: Reader | None = None) -> Axes:
+    """The revenue of each month; the last one and the same month a year before stand out.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        One row a month, oldest first: `month` ("2026-10"), `revenue`.
+    ax : matplotlib.axes.Axes, optional
+        A new figure by default.
+    reader : Reader, optional
+        English and plain numbers by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    reader = reader or Reader()
+    values = history["revenue"].reset_index(drop=True)
+    last = len(values) - 1
+    named = {last: line_colour(reader.colour)}
+    if last >= _YEAR:
+        named[last - _YEAR] = tint(line_colour(reader.colour), 0.55)
+    with drawing():
+        if ax is None:
+            ax = new_axes(2.3, left=0.75, right=0.85, top=0.4, bottom=0.3)
+        ax.bar(values.index, values, width=0.72, color=[named.get(place, tint(GREY, 0.6)) for place in values.index])
+        for place in named:
+            above = {"xytext": (0, 7), "textcoords": "offset points", "annotation_clip": False}
+            ax.annotate(reader.short_money(values[place]), (place, values[place]), ha="center", va="center", **above)
+        ax.set(xlim=(-0.6, last + 0.6))
+        ax.locator_params(axis="y", nbins=4)
+        ax.yaxis.set_major_formatter(lambda value, _: reader.short_money(value))
+        ax.set_axisbelow(True)
+        ax.grid(axis="y", color=LINE, linewidth=0.8)
+        ax.tick_params(length=0, labelsize=8, labelcolor=MUTED)
+        ax.spines["left"].set_visible(False)
+        _name_months(ax, history, reader)
+        _title(ax, reader.name("metric", "revenue"))
+    ax.alt_text = _revenue_in_words(history, reader)
+    return ax
+
+
+def _revenue_in_words(history: pd.DataFrame, reader: Reader) -> str:
+    last = history.iloc[-1]
+    words = {"revenue": reader.money(last["revenue"]), "month": reader.month(last["month"])}
+    if len(history) <= _YEAR:
+        return reader.say("Revenue: {revenue} in {month}.", **words)
+    before = history.iloc[-1 - _YEAR]
+    return reader.say(
+        "Revenue: {revenue} in {month}, {before} a year before.", before=reader.money(before["revenue"]), **words
+    )
 
 
 def loyalty_history(history: pd.DataFrame, *, ax: Axes | None = None, reader: Reader | None = None) -> Axes:
@@ -78,16 +132,12 @@ def _draw_rate(panel: Axes, history: pd.DataFrame, metric: str, reader: Reader) 
     panel.grid(axis="y", color=LINE, linewidth=0.8)
     panel.tick_params(length=0, labelsize=8, labelcolor=MUTED)
     panel.spines["left"].set_visible(False)
-    panel.annotate(
-        reader.name("metric", metric),
-        (0, 1),
-        (0, 8),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="center",
-        color=TEXT,
-        annotation_clip=False,
-    )
+    _title(panel, reader.name("metric", metric))
+
+
+def _title(panel: Axes, text: str) -> None:
+    place = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+    panel.annotate(text, (0, 1), (0, 8), va="center", color=TEXT, **place)
 
 
 def _name_months(panel: Axes, history: pd.DataFrame, reader: Reader | None) -> None:
