@@ -12,13 +12,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from independent import figures
 
 from rfmkit import demo
-from rfmkit.analysis.segments import load_scheme
 
 pytestmark = pytest.mark.xdist_group("demo reports")
 
@@ -126,63 +125,13 @@ def test_the_keys_of_metrics(metrics, name):
 
 @clinics
 def test_the_numbers_are_those_of_the_clinics_true_history(metrics, name):
-    truth = independent(demo.history(name).lines, AS_OF, window_months=24)
+    truth = figures(demo.history(name).lines, AS_OF, window_months=24)
     made = metrics[name]
     assert (made["patients"], made["visits"]) == (truth["patients"], truth["visits"])
     assert made["revenue"] == pytest.approx(truth["revenue"], abs=0.005)
     assert {row["segment"]: row["patients"] for row in made["segments"] if row["patients"]} == truth["segments"]
     assert made["loyalty"]["rpr"]["value"] == pytest.approx(truth["rpr"], rel=1e-12)
     assert made["loyalty"]["crr"]["value"] == pytest.approx(truth["crr"], rel=1e-12)
-
-
-def independent(lines: pd.DataFrame, as_of: dt.date, *, window_months: int) -> dict:
-    """The same figures by another way: pandas on the lines, the rules of scores written out."""
-    end = pd.Timestamp(as_of)
-    lines = lines[lines["visit_date"] <= end].copy()
-    lines["day"] = lines["visit_date"]
-    if "receipt_id" in lines:
-        sold = lines[lines["amount"] >= 0][["patient_id", "receipt_id", "visit_date"]].drop_duplicates()
-        back = lines[lines["amount"] < 0].reset_index().merge(sold, on=["patient_id", "receipt_id"], suffixes=("", "_s"))
-        back = back[back["visit_date_s"] <= back["visit_date"]].groupby("index")["visit_date_s"].max()
-        lines.loc[back.index, "day"] = back
-    days = lines.assign(sales=lines["amount"] >= 0).groupby(["patient_id", "day"], as_index=False)
-    days = days.agg(amount=("amount", "sum"), sales=("sales", "sum"))
-    visits = days[days["sales"] > 0]
-    start = end + pd.DateOffset(days=1, months=-window_months) if window_months else visits["day"].min()
-    inside, money = visits[visits["day"] >= start], days[days["day"] >= start]
-    rfm = inside.groupby("patient_id").agg(last=("day", "max"), count=("day", "size"))
-    rfm["spend"] = money.groupby("patient_id")["amount"].sum().round(2)
-    r = five(-(end - rfm["last"]).dt.days.to_numpy())
-    m = five(rfm["spend"].to_numpy())
-    f = np.ones(len(rfm), dtype=int)
-    repeat = rfm["count"].to_numpy() >= 2
-    f[repeat] = 1 + quantile(rfm["count"].to_numpy()[repeat], 4)
-    segment_of = load_scheme("eleven").segment_of
-    segments = pd.Series([segment_of[f"{a}{b}{c}"] for a, b, c in zip(r, f, m, strict=True)]).value_counts().to_dict()
-    inactive = visits["patient_id"].nunique() - len(rfm)
-    year = end + pd.DateOffset(days=1, years=-1)
-    counts = visits[visits["day"] >= year].groupby("patient_id").size()
-    before = set(visits[(visits["day"] < year) & (visits["day"] >= year - pd.DateOffset(years=1))]["patient_id"])
-    return {
-        "patients": visits["patient_id"].nunique(),
-        "visits": len(visits),
-        "revenue": lines["amount"].sum(),
-        "segments": segments | ({"inactive": inactive} if inactive else {}),
-        "rpr": (counts >= 2).mean(),
-        "crr": len(before & set(counts.index)) / len(before) if before else None,
-    }
-
-
-def five(values: np.ndarray) -> np.ndarray:
-    return quantile(values, 5)
-
-
-def quantile(values: np.ndarray, bins: int) -> np.ndarray:
-    """1 + the number of s for which somebody at or below the value has bins × (worse) ≥ (s − 1) × n."""
-    ordered = np.sort(values.astype(float))
-    reached = bins * np.searchsorted(ordered, ordered, side="left")
-    cuts = [ordered[reached >= (s - 1) * len(values)].min(initial=np.inf) for s in range(2, bins + 1)]
-    return 1 + sum((values >= cut).astype(int) for cut in cuts)
 
 
 PATIENT_COLUMNS = {

@@ -10,6 +10,7 @@ import io
 import math
 import numbers
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -172,10 +173,8 @@ class Reader:
         return self._written(self._cldr.percent_formats[None], value, digits, shift=2)
 
     def money(self, value: float | None, digits: int | None = None) -> str:
-        """A sum in the clinic's currency; by default with cents where they matter, below 100."""
-        if digits is None:
-            cents = get_currency_precision(self.currency) if self.currency else 2
-            digits = cents if not _is_missing(value) and 0 < abs(value) < _CENTS_BELOW else 0
+        """A sum in the clinic's currency; by default with cents where they matter, as `cents` says."""
+        digits = self.cents([value]) if digits is None else digits
         if self.currency is None:
             return self.number(value, digits)
         pattern = copy.copy(self._cldr.currency_formats["standard"])
@@ -183,6 +182,13 @@ class Reader:
             # CLDR parts letters from the number ("RUB 12"); Babel leaves that to its callers.
             pattern.prefix = tuple(re.sub("¤$", "¤\N{NO-BREAK SPACE}", prefix) for prefix in pattern.prefix)
         return self._written(pattern, value, digits)
+
+    def cents(self, values: Iterable[float | None]) -> int:
+        """How many decimals suit sums that stand together: none, or the currency's where all of them are below 100."""
+        largest = max((abs(value) for value in values if not _is_missing(value)), default=0)
+        if not 0 < largest < _CENTS_BELOW:
+            return 0
+        return get_currency_precision(self.currency) if self.currency else 2
 
     def short_money(self, value: float | None) -> str:
         """A sum for the axis of a figure: "€1.2M"."""

@@ -40,6 +40,8 @@ def priorities(recommendations: pd.DataFrame, *, reader: Reader | None = None) -
     reader = reader or Reader()
     groups = recommendations[recommendations["patients"] > 0]
     valued = groups["value_at_risk"].notna().any()
+    each = groups["value_at_risk"] / groups["patients"]
+    cents = reader.cents(each)
     return table(
         reader.say("Groups by what is at stake") if valued else reader.say("Groups by what they spent"),
         [
@@ -57,9 +59,9 @@ def priorities(recommendations: pd.DataFrame, *, reader: Reader | None = None) -
                 reader.money(row["revenue"]),
                 reader.percent(row["probability_alive"], 0),
                 reader.money(row["value_at_risk"]),
-                reader.money(row["value_at_risk"] / row["patients"]),
+                reader.money(per_patient, cents),
             ]
-            for row in groups.to_dict("records")
+            for row, per_patient in zip(groups.to_dict("records"), each, strict=True)
         ],
         notes=[
             "" if valued else reader.say("Lifetime value could not be computed, so it is not known what is at stake.")

@@ -75,6 +75,8 @@ def segment_value(segments: pd.DataFrame, *, reader: Reader | None = None) -> Ta
     """
     reader = reader or Reader()
     patients = segments["patients"].sum()
+    each = (segments["clv"] / segments["patients"]).where(segments["patients"] > 0)
+    cents = reader.cents(each)
     return table(
         reader.say("Value and what is at stake, by group"),
         [
@@ -91,17 +93,17 @@ def segment_value(segments: pd.DataFrame, *, reader: Reader | None = None) -> Ta
                 reader.number(row["patients"]),
                 reader.percent(row["probability_alive"], 0),
                 reader.money(row["clv"]),
-                reader.money(row["clv"] / row["patients"] if row["patients"] else None),
+                reader.money(per_patient, cents),
                 reader.money(row["value_at_risk"]),
             ]
-            for row in segments.to_dict("records")
+            for row, per_patient in zip(segments.to_dict("records"), each, strict=True)
         ],
         total=[
             reader.say("All patients"),
             reader.number(patients),
             "",
             reader.money(segments["clv"].sum()),
-            reader.money(segments["clv"].sum() / patients if patients else None),
+            reader.money(segments["clv"].sum() / patients if patients else None, cents),
             reader.money(segments["value_at_risk"].sum()),
         ],
     )
