@@ -1,0 +1,58 @@
+"""Tables of a clinic-month for other programs and for the clinic alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What makes a spreadsheet take a cell for a formula, also in full width.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_REJECT_COLUMNS = ("file", "row", "column", "reason", "line")
+
+
+def patients_parquet(patients: pd.DataFrame) -> bytes:
+    """One row a patient, as Parquet: the same frame gives the same bytes.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        With the vocabulary's column names; the index is not kept.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(patients, preserve_index=False).replace_schema_metadata(None)
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue().to_pybytes()
+
+
+def rejects_csv(rejects: pd.DataFrame) -> bytes:
+    """The lines that were not taken, for the clinic's own eyes: every field quoted, none of them a formula.
+
+    Parameters
+    ----------
+    rejects : pandas.DataFrame
+        ``file, row, column, reason, line``.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(_REJECT_COLUMNS)
+    for row in rejects.reindex(columns=list(_REJECT_COLUMNS)).itertuples(index=False):
+        writer.writerow([_harmless(value) for value in row])
+    # With a byte order mark: spreadsheets take a file without one for the system's old encoding.
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _harmless(value: object) -> str:
+    """Text that no spreadsheet calculates: an apostrophe stands before what looks like a formula."""
+    import pandas as pd
+
+    if pd.isna(value):
+        return ""
+    text = str(value).replace("\0", "")
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

@@ -1,0 +1,161 @@
+"""The files beside the page: for machines, for spreadsheets, for the clinic alone."""
+
+import csv
+import datetime as dt
+import io
+import json
+from decimal import Decimal
+from types import SimpleNamespace
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+
+from rfmkit import NotEnoughData, Reader
+from rfmkit.publish.exports import patients_parquet, rejects_csv
+from rfmkit.publish.metrics import plain, to_json
+from rfmkit.publish.workbook import workbook
+
+NAN = float("nan")
+OK = SimpleNamespace(status="ok", reason=None)
+MISSING = SimpleNamespace(status="not_enough_data", reason=NotEnoughData("few_patients", have=9, need=50))
+
+
+def rejects(*lines):
+    rows = [("payments.csv", number, "Сумма", "not a number", line) for number, line in enumerate(lines, start=2)]
+    return pd.DataFrame(rows, columns=["file", "row", "column", "reason", "line"])
+
+
+def test_rejected_lines_are_all_there():
+    lines = ['1;"a;b"', "x\ny", "ёж", "", '"']
+    read = list(csv.reader(io.StringIO(rejects_csv(rejects(*lines)).decode("utf-8-sig"), newline="")))
+    assert read[0] == ["file", "row", "column", "reason", "line"]
+    assert [row[4] for row in read[1:]] == lines
+    assert [row[1] for row in read[1:]] == ["2", "3", "4", "5", "6"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠", "  ="])
+def test_no_rejected_line_is_a_formula(start):
+    read = list(csv.reader(io.StringIO(rejects_csv(rejects(f"{start}1+1")).decode("utf-8-sig"), newline="")))
+    assert read[1][4] == f"'{start}1+1"
+
+
+def test_no_rejected_lines_leave_a_heading():
+    assert rejects_csv(rejects()).decode("utf-8-sig") == '"file","row","column","reason","line"\r\n'
+
+
+def test_patients_survive_and_are_the_same_bytes():
+    frame = pd.DataFrame(
+        {
+            "patient_id": ["007", "8"],
+            "first_visit": pd.to_datetime(["2025-01-01", "2025-02-02"]),
+            "recency_score": pd.array([5, None], dtype="Int64"),
+            "segment": ["loyal", None],
+            "clv": [1.5, NAN],
+        },
+        index=[4, 9],
+    )
+    content = patients_parquet(frame)
+    assert content == patients_parquet(frame.copy())
+    read = pd.read_parquet(io.BytesIO(content))
+    assert list(read.columns) == list(frame.columns)
+    assert list(read["patient_id"]) == ["007", "8"]
+    assert read["recency_score"].isna().tolist() == [False, True]
+    assert read["clv"].iloc[0] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.int64(3), 3),
+        (np.float64(0.1), 0.1),
+        (NAN, None),
+        (np.inf, None),
+        (pd.NA, None),
+        (pd.NaT, None),
+        (Decimal("1.50"), 1.5),
+        (np.bool_(True), True),
+        (dt.date(2026, 10, 31), "2026-10-31"),
+        (pd.Timestamp("2026-10-31"), "2026-10-31"),
+        ({"a": [np.int32(1), (None, "x")]}, {"a": [1, [None, "x"]]}),
+    ],
+    ids=repr,
+)
+def test_json_knows_the_value(value, expected):
+    made = plain(value)
+    assert made == expected
+    assert type(made) is type(expected)
+    assert json.loads(to_json({"x": value if isinstance(value, str) else made}))["x"] == expected
+
+
+def study(locale="en", missing=(), segment="champions"):
+    groups = pd.DataFrame(
+        {"segment": [segment, "lost"], "colour": ["#111111", "#222222"], "patients": [3, 4]}
+        | {"revenue": [1234.5, 1.0], "patients_share": [3 / 7, 4 / 7], "clv": [NAN, NAN]}
+    )
+    history = pd.DataFrame(
+        {"month": ["2026-09", "2026-10"], "revenue": [1.0, 2.0], "visits": [1, 2], "crr": [NAN, 0.5]}
+    )
+    headline = pd.DataFrame(
+        [("revenue", 2.0, 1.0, NAN), ("rpr", 0.5, 0.4, 0.3)], columns=["metric", "value", "last_month", "last_year"]
+    )
+    return SimpleNamespace(
+        clinic=SimpleNamespace(name="Dental"),
+        reader=Reader(locale, "EUR"),
+        month="2026-10",
+        part=lambda name: MISSING if name in missing else OK,
+        segments=groups,
+        recommendations=groups,
+        loyalty_history=history,
+        headline=headline,
+    )
+
+
+def sheets(made):
+    return {sheet.title: sheet for sheet in openpyxl.load_workbook(io.BytesIO(made))}
+
+
+def test_the_workbook_has_numbers_as_numbers():
+    made = workbook(study())
+    assert made == workbook(study())
+    book = sheets(made)
+    assert list(book) == ["Overview", "Segments", "What to do", "By month"]
+    segments = book["Segments"]
+    assert segments.freeze_panes == "B2"
+    assert segments.auto_filter.ref == "A1:D3"
+    assert [cell.value for cell in segments[2]] == ["Champions", 3, pytest.approx(3 / 7), 1234.5]
+    assert segments["C2"].number_format == "0.0%"
+    assert segments["D2"].number_format == '[<100]"€"#,##0.00;"€"#,##0'
+    assert book["Overview"]["B3"].number_format == "0.0%"
+    assert book["By month"]["D2"].value is None
+
+
+@pytest.mark.parametrize(
+    ("locale", "form"), [("ru", '[<100]#,##0.00"\xa0€";#,##0"\xa0€"'), ("zh", '[<100]"€"#,##0.00;"€"#,##0')]
+)
+def test_the_workbook_speaks_the_readers_language(locale, form):
+    book = sheets(workbook(study(locale)))
+    assert not {"Segments", "Overview"} & set(book)
+    second = list(book.values())[1]
+    assert second["A2"].value == Reader(locale).name("segment", "champions")
+    assert second["D2"].number_format == form
+
+
+def test_the_workbook_does_not_speak_of_what_is_not_there():
+    book = sheets(workbook(study(missing={"segments", "recommendations"})))
+    assert list(book) == ["Overview", "By month"]
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "{=1+1}", "@SUM(A1)", "http://elsewhere.invalid", "internal:Sheet1!A1", "+7", "-1"]
+)
+def test_no_name_is_a_formula_or_a_link(name):
+    cell = sheets(workbook(study(segment=name)))["Segments"]["A2"]
+    assert (cell.data_type, cell.value, cell.hyperlink) == ("s", name, None)
+
+
+def test_columns_are_as_wide_as_their_numbers():
+    groups = study()
+    groups.segments = groups.segments.assign(revenue=[123456789.0, 1.0])
+    assert sheets(workbook(groups))["Segments"].column_dimensions["D"].width > len("€123,456,789")

@@ -1,0 +1,101 @@
+"""metrics.json: the numbers of the report and nothing that it hides."""
+
+import datetime as dt
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+
+from rfmkit import NotEnoughData
+from rfmkit.publish.metrics import metrics, to_json
+
+FEW = NotEnoughData("few_repeat_patients", have=3, need=50)
+START, END = dt.date(2025, 11, 1), dt.date(2026, 10, 31)
+
+
+def rate(value):
+    return SimpleNamespace(value=value, numerator=1, denominator=2, start=START, end=END)
+
+
+def frame(**columns):
+    return pd.DataFrame(columns)
+
+
+def study(**missing):
+    history = frame(month=["2026-10"], revenue=[2.0], visits=[3], active_patients=[4], rpr=[0.5], aov=[1.0], crr=[None])
+    holdout = {"calibration_end": START, "end": END, "predicted": 9.5, "actual": 9, "mae": 0.5}
+    model = {"model": "mbg_nbd", "parameters": {"r": 0.5}, "log_likelihood": -9.0, "aic": 20.0, "bic": 21.0}
+    return SimpleNamespace(
+        clinic=SimpleNamespace(key="dental", currency="EUR", report=SimpleNamespace(min_count=5)),
+        month="2026-10",
+        as_of=END,
+        totals={"patients": 9, "visits": 20, "revenue": 100.0},
+        part=lambda name: SimpleNamespace(status="not_enough_data" if name in missing else "ok", reason=missing.get(name)),
+        headline=frame(metric=["crr"], value=[float("nan")], last_month=[0.5], last_year=[0.25]),
+        loyalty_history=history,
+        loyalty=SimpleNamespace(
+            rpr=rate(0.5),
+            aov=rate(10.0),
+            crr=rate(0.5),
+            bridge={"start": 1, "new": 1, "reactivated": 0, "lost": 1, "end": 1},
+            month=SimpleNamespace(visits=3, revenue=2.0, rpr=rate(0.1), aov=None),
+        ),
+        segments=frame(segment=["champions"], colour=["#123456"], patients=[9], clv=[1.5]),
+        score_bands=frame(measure=["visit_count"] * 2, score=[1, 2], low=[1.0, 2.0], high=[1.0, 2.0], patients=[4, 5]),
+        score_grid=frame(recency_score=[1, 1], frequency_score=[1, 2], patients=[0, 3], revenue=[0.0, 30.0]),
+        historical_value=frame(months=[12], revenue=[50.0]),
+        clv=SimpleNamespace(
+            **model, spend_parameters={}, spend_log_likelihood=-1.0, patients=9, repeat_patients=8, left_out=0,
+            unpaid=0, correlation=0.1,
+        ),
+        clv_summary=frame(expected_visits=[12.5], total=[300.0], horizon_months=[12]),
+        clv_gates=frame(gate=["q"], value=[3.0], limit=[1.0], passed=[True]),
+        alive_grid=frame(visit_count_band=["1"], recency_band=["0-1"], patients=[3], probability_alive=[0.9]),
+        holdout=SimpleNamespace(
+            **holdout, naive_predicted=8.0, naive_mae=0.6,
+            by_frequency=frame(frequency=["0", "1"], patients=[2, 7], predicted=[0.5, 1.0], actual=[0.0, 1.0]),
+        ),
+        recommendations=frame(segment=["champions"], colour=["#123456"], value_at_risk=[7.0]),
+    )  # fmt: skip
+
+
+def test_the_keys_that_others_rely_on():
+    made = json.loads(to_json(metrics(study())))
+    assert (made["clinic"], made["month"], made["as_of"], made["currency"]) == (
+        "dental",
+        "2026-10",
+        "2026-10-31",
+        "EUR",
+    )
+    assert (made["patients"], made["visits"], made["revenue"]) == (9, 20, 100.0)
+    assert made["loyalty"]["rpr"] == {
+        "value": 0.5, "numerator": 1, "denominator": 2, "start": "2025-11-01", "end": "2026-10-31",
+    }  # fmt: skip
+    assert made["loyalty"]["month"]["aov"] is None
+    assert made["segments"] == [{"segment": "champions", "patients": 9, "clv": 1.5}]
+    clv = made["clv"]
+    assert (clv["status"], clv["model"], clv["expected_visits"], clv["total"]) == ("ok", "mbg_nbd", 12.5, 300.0)
+    assert clv["holdout"]["actual"] == 9
+    assert "interval" not in clv
+    assert made["headline"]["crr"] == {"value": None, "last_month": 0.5, "last_year": 0.25}
+
+
+def test_cells_that_the_report_hides_are_hidden_here():
+    made = metrics(study())
+    assert made["score_bands"][0] == {"measure": "visit_count", "score": 1, "low": None, "high": None, "patients": None}
+    assert made["score_bands"][1]["patients"] == 5
+    assert made["score_grid"][0]["patients"] == 0
+    assert made["score_grid"][1] == {"recency_score": 1, "frequency_score": 2, "patients": None, "revenue": None}
+    assert made["clv"]["alive_grid"][0]["probability_alive"] is None
+    assert made["clv"]["holdout"]["by_frequency"][0] == {
+        "frequency": "0", "patients": None, "predicted": None, "actual": None,
+    }  # fmt: skip
+
+
+def test_a_part_that_cannot_be_computed_says_so_and_the_rest_stands():
+    made = metrics(study(clv=FEW, crr=FEW))
+    assert made["clv"] == {"status": "not_enough_data", "reason": str(FEW)}
+    assert made["loyalty"]["crr"] == made["loyalty"]["bridge"] == made["clv"]
+    assert made["loyalty"]["rpr"]["value"] == 0.5
+    assert metrics(study(holdout=FEW))["clv"]["holdout"] == made["clv"]
+    assert metrics(study(segments=FEW))["segments"] == made["clv"]
