@@ -24,13 +24,17 @@ def frame(**columns):
 def study(**missing):
     history = frame(month=["2026-10"], revenue=[2.0], visits=[3], active_patients=[4], rpr=[0.5], aov=[1.0], crr=[None])
     holdout = {"calibration_end": START, "end": END, "predicted": 9.5, "actual": 9, "mae": 0.5}
+
+    def part(name):
+        return SimpleNamespace(status="not_enough_data" if name in missing else "ok", reason=missing.get(name))
+
     model = {"model": "mbg_nbd", "parameters": {"r": 0.5}, "log_likelihood": -9.0, "aic": 20.0, "bic": 21.0}
     return SimpleNamespace(
         clinic=SimpleNamespace(key="dental", currency="EUR", report=SimpleNamespace(min_count=5)),
         month="2026-10",
         as_of=END,
         totals={"patients": 9, "visits": 20, "revenue": 100.0},
-        part=lambda name: SimpleNamespace(status="not_enough_data" if name in missing else "ok", reason=missing.get(name)),
+        part=part,
         headline=frame(metric=["crr"], value=[float("nan")], last_month=[0.5], last_year=[0.25]),
         loyalty_history=history,
         loyalty=SimpleNamespace(
