@@ -171,7 +171,11 @@ def test_the_second_run_changes_nothing(clinic, tmp_path):
         lines.write("P1,2026-10-30,5.00\n")
     assert publish(clinic, out).status == "done"
     assert publish(clinic, out).status == "unchanged"
-    clinic.write_text(clinic.read_text().replace("EUR", "CNY"))
+    (clinic.parent / "logo.png").write_bytes(b"\x89PNG one")
+    clinic.write_text(clinic.read_text() + '[report]\nlogo = "logo.png"\n')
+    assert publish(clinic, out).status == "done"
+    assert publish(clinic, out).status == "unchanged"
+    (clinic.parent / "logo.png").write_bytes(b"\x89PNG two")
     assert publish(clinic, out).status == "done"
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import psutil
@@ -21,9 +22,10 @@ def job(clinic, out, **options):
     return Job(clinic, "2026-10", out, TODAY, **options)
 
 
-def play(job, connection):
+def play(job, connection, folder):
     """Stands for the work of a process: what its clinic is called says how it ends."""
     connection.send("reading")
+    (folder / "temporary").touch()
     if job.key == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if job.key == "gone":
@@ -35,6 +37,8 @@ def play(job, connection):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_one_failing_clinic_never_stops_another(tmp_path, monkeypatch):
     monkeypatch.setattr(clinics, "_work", play)
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
     names = ["one", "killed", "failed", "two", "gone", "three"]
     jobs = [job(tmp_path / f"{name}.toml", tmp_path) for name in names]
     heard = []
@@ -43,6 +47,7 @@ def test_one_failing_clinic_never_stops_another(tmp_path, monkeypatch):
     assert {outcome.job.key: outcome.exit_code for outcome in outcomes} == {
         "one": 0, "killed": 12, "failed": 11, "two": 0, "gone": 12, "three": 0,
     }  # fmt: skip
+    assert list((tmp_path / "t").iterdir()) == []
     killed = outcomes[1]
     assert killed.status == "failed"
     assert "killed.toml: its process was ended from outside (signal 9)" in killed.problems[0]
@@ -91,7 +96,8 @@ def test_a_run_that_is_ended_leaves_no_process_and_no_report(tmp_path, cache, nu
     from test_publish_clinic_month import write_clinic
 
     clinic = write_clinic(tmp_path / "clinics")
-    environment = {**os.environ, "RFMKIT_CACHE": str(cache)}
+    (tmp_path / "t").mkdir()
+    environment = {**os.environ, "RFMKIT_CACHE": str(cache), "TMPDIR": str(tmp_path / "t")}
     command = [sys.executable, "-m", "rfmkit.cli", "run", str(clinic), "--month", "2026-10", "--out", "reports"]
     run = psutil.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -106,6 +112,7 @@ def test_a_run_that_is_ended_leaves_no_process_and_no_report(tmp_path, cache, nu
     assert alive == []
     target = tmp_path / "reports" / "dental"
     assert {path.name for path in target.iterdir()} == {".2026-10.lock"}
+    assert list((tmp_path / "t").iterdir()) == []
 
 
 def children(process):

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from rfmkit.errors import Problem, RfmkitError, SurroundingsError, UsageError
+from rfmkit.publish.temporary import remove, short_temp
 
 #: Seconds a process gets to clean up after it was told to end.
 _GRACE = 10
@@ -90,31 +92,28 @@ def publish_clinics(
     """
     _check_names(jobs)
     waiting = list(enumerate(jobs))[::-1]
-    running: dict[Connection, tuple[int, multiprocessing.Process]] = {}
+    running: dict[Connection, _Running] = {}
     outcomes: dict[int, Outcome] = {}
     try:
         while waiting or running:
             while waiting and len(running) < processes:
                 number, job = waiting.pop()
-                connection, process = _start(job)
-                running[connection] = (number, process)
+                started = _start(number, job)
+                running[started.connection] = started
             for connection in wait(list(running)):
-                number, process = running[connection]
+                one = running[connection]
                 try:
                     message = connection.recv()
                 except EOFError:
-                    process.join()
-                    message = _lost(jobs[number], process.exitcode)
+                    one.process.join()
+                    message = _lost(jobs[one.number], one.process.exitcode)
+                heard(jobs[one.number], message.status if isinstance(message, Outcome) else message)
                 if isinstance(message, Outcome):
-                    outcomes[number] = message
-                    heard(jobs[number], message.status)
-                    connection.close()
-                    process.join()
+                    outcomes[one.number] = message
                     del running[connection]
-                else:
-                    heard(jobs[number], message)
+                    one.leave()
     finally:
-        _end([process for _, process in running.values()])
+        _end(list(running.values()))
     return [outcomes[number] for number in range(len(jobs))]
 
 
@@ -130,14 +129,31 @@ def _check_names(jobs: Sequence[Job]) -> None:
         raise UsageError(problems)
 
 
-def _start(job: Job) -> tuple[Connection, multiprocessing.Process]:
+@dataclass(frozen=True)
+class _Running:
+    """A job at work in a process, with a private folder for its temporary files."""
+
+    number: int
+    connection: Connection
+    process: multiprocessing.Process
+    folder: Path
+
+    def leave(self) -> None:
+        """Wait for the process to be gone, and remove what it left, killed or not."""
+        self.process.join()
+        self.connection.close()
+        remove(self.folder)
+
+
+def _start(number: int, job: Job) -> _Running:
     # A fresh interpreter: a forked one would share locks and threads with us.
     context = multiprocessing.get_context("spawn")
+    folder = Path(tempfile.mkdtemp(prefix="rfmkit-", dir=short_temp()))
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, theirs), name=job.key)
+    process = context.Process(target=_work, args=(job, theirs, folder), name=job.key)
     process.start()
     theirs.close()
-    return ours, process
+    return _Running(number, ours, process, folder)
 
 
 def _lost(job: Job, exit_code: int | None) -> Outcome:
@@ -148,24 +164,28 @@ def _lost(job: Job, exit_code: int | None) -> Outcome:
     return Outcome(job, "failed", problems=(str(problem),), exit_code=SurroundingsError.exit_code)
 
 
-def _end(processes: list[multiprocessing.Process]) -> None:
+def _end(running: list[_Running]) -> None:
     """Tell processes to end, give them time to shut their kernels down, and then insist."""
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(_GRACE)
-        if process.is_alive():
-            process.kill()
-            process.join()
+    for one in running:
+        one.process.terminate()
+    for one in running:
+        one.process.join(_GRACE)
+        if one.process.is_alive():
+            one.process.kill()
+        one.leave()
 
 
-def _work(job: Job, connection: Connection) -> None:
+def _work(job: Job, connection: Connection, folder: Path) -> None:
     """What a process does: one job, its steps and its outcome through the pipe."""
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     # What libraries log is no message of ours; what matters is raised.
     logging.disable(logging.CRITICAL)
-    with ending_in_order():
-        _end_with_parent()
-        connection.send(do_job(job, connection.send))
+    try:
+        with ending_in_order():
+            _end_with_parent()
+            connection.send(do_job(job, connection.send))
+    finally:
+        remove(folder)
 
 
 def do_job(job: Job, say: Callable[[str], None] = lambda step: None) -> Outcome:
@@ -206,6 +226,9 @@ def ending_in_order() -> Iterator[None]:
     """End in order when told to: blocks are left, so that kernels, locks and half-made folders go."""
 
     def leave(number: int, frame: object) -> None:
+        # Once is enough: being told again must not keep us from leaving in order.
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
         sys.exit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -15,9 +14,9 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
+from rfmkit.publish.temporary import remove, short_temp
+
 _PACKAGE_PARENT = Path(__file__).parent.parent.parent
-#: A socket's path may have 107 bytes on Linux and 103 on macOS; the name inside the folder takes up to 20.
-_LONGEST_FOLDER = 80
 
 
 @contextmanager
@@ -33,8 +32,8 @@ def private_kernels(environment: Mapping[str, str] | None = None) -> Iterator[ty
     environment : mapping, optional
         What the kernels find in their environment besides what this process has in its own.
     """
-    folder = Path(tempfile.mkdtemp(prefix="rfmkit-", dir=_short_temp()))
-    started: list[int] = []
+    folder = Path(tempfile.mkdtemp(prefix="rfmkit-", dir=short_temp()))
+    managers: list[AsyncKernelManager] = []
 
     class PrivateKernel(AsyncKernelManager):
         @default("transport")
@@ -53,9 +52,8 @@ def private_kernels(environment: Mapping[str, str] | None = None) -> Iterator[ty
             return KernelSpec(argv=argv, display_name="rfmkit", language="python")
 
         async def start_kernel(self, **options) -> None:
+            managers.append(self)
             await super().start_kernel(**options, env=_environment(folder, environment or {}))
-            if self.provisioner is not None and self.provisioner.pid:
-                started.append(self.provisioner.pid)
 
         async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
             # Nothing in a kernel is worth waiting for: all that counts has been sent.
@@ -64,9 +62,10 @@ def private_kernels(environment: Mapping[str, str] | None = None) -> Iterator[ty
     try:
         yield PrivateKernel
     finally:
-        for pid in started:
-            _end_group(pid)
-        shutil.rmtree(folder, ignore_errors=True)
+        for manager in managers:
+            if manager.provisioner is not None and manager.provisioner.pid:
+                _end_group(manager.provisioner.pid)
+        remove(folder)
 
 
 def _environment(folder: Path, given: Mapping[str, str]) -> dict[str, str]:
@@ -80,13 +79,6 @@ def _environment(folder: Path, given: Mapping[str, str]) -> dict[str, str]:
         "MPLBACKEND": "agg",
         **given,
     }
-
-
-def _short_temp() -> str | None:
-    """The folder for private folders: the system's, unless sockets in it would have too long a path."""
-    usual = tempfile.gettempdir()
-    too_long = os.name == "posix" and len(usual) > _LONGEST_FOLDER
-    return "/tmp" if too_long else None  # noqa: S108 - a folder of mode 0700 with a name nobody can guess is made in it
 
 
 def _end_group(pid: int) -> None:

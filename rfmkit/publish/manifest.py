@@ -36,6 +36,8 @@ def fingerprint(study: Study) -> dict:
         Opened; nothing of it needs to have been computed.
     """
     clinic = study.clinic
+    # What a clinic file names beside its exports; a scheme of rfmkit's own is a name and no path.
+    beside = [path for path in (clinic.logo, clinic.scheme) if isinstance(path, Path)]
     return plain(
         {
             "clinic": clinic.key,
@@ -45,6 +47,7 @@ def fingerprint(study: Study) -> dict:
             "as_of": study.as_of,
             "inputs": [{"file": file.path.name, "sha256": file.sha256, "bytes": file.size} for file in study.inputs],
             "clinic_file": {"file": clinic.path.name, "sha256": file_digest(clinic.path)},
+            "beside": [{"file": path.name, "sha256": file_digest(path)} for path in beside if path.is_file()],
             "parameters": clinic.model_dump(mode="json", exclude={"path"}),
             "versions": _versions(),
         }
