@@ -3,7 +3,10 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -103,9 +106,6 @@ def test_only_the_command_line_reads_the_clock():
 
 
 def test_importing_rfmkit_does_not_wait_for_heavy_libraries():
-    import subprocess
-    import sys
-
     code = "import rfmkit, sys; print([m for m in ('pandas', 'ibis', 'matplotlib', 'lifetimes') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
@@ -148,3 +148,16 @@ def test_notebooks_are_kept_without_outputs(path):
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
+
+
+def test_the_wheel_carries_notebooks_template_catalogues_and_clinics(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path]
+    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        inside = set(wheel.namelist())
+    for folder, pattern in [("notebooks", "*.ipynb"), ("clinics", "*.toml")]:
+        assert {f"rfmkit/{folder}/{path.name}" for path in (REPOSITORY / folder).glob(pattern)} <= inside
+    for pattern in ("present/locales/*/*.po", "publish/template/*", "analysis/schemes/*.toml", "**/*.py"):
+        found = {f"rfmkit/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.glob(pattern) if path.is_file()}
+        assert found
+        assert found <= inside

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import ibis
-import ibis.expr.types as ir
 import pandas as pd
 
 from rfmkit.errors import NotEnoughData
 from rfmkit.period import Period, month_ends
 from rfmkit.rows import Rows, as_table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,7 @@ def known_or_none(rate, *arguments) -> Rate | None:
 
 
 def _inside(rows: ir.Table, period: Period) -> ir.Table:
-    return rows.filter(rows.visit_date.between(ibis.literal(period.start), ibis.literal(period.end)))
+    return rows.filter(rows.visit_date.between(*period))
 
 
 def _money(rows: ir.Table) -> ir.Value:

@@ -1,0 +1,119 @@
+"""A study computes each table once for everybody, never shows a stale one, and says which parts do not stand."""
+
+import datetime as dt
+import stat
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+import rfmkit
+from rfmkit import cache
+from rfmkit.errors import NotEnoughData, UsageError
+
+HEAD = "id,date,amount\n"
+
+
+def export(patients: int) -> str:
+    """Patients who came on three days of 2025 and 2026; every other one once more."""
+    lines = []
+    for number in range(patients):
+        for month in ("2025-03", "2025-11", "2026-04", *(["2026-10"] if number % 2 else [])):
+            lines.append(f"p{number},{month}-{number % 28 + 1:02},{10 + number % 7}\n")
+    return HEAD + "".join(lines)
+
+
+@pytest.fixture
+def clinic(write_clinic):
+    return write_clinic(export(120))
+
+
+def open_it(clinic, **options):
+    return rfmkit.open_study(clinic, month="2026-10", **options)
+
+
+def test_what_one_process_computed_another_reads(clinic, monkeypatch):
+    open_it(clinic).compute()
+    program = f"""
+import rfmkit, sys
+study = rfmkit.open_study({str(clinic)!r}, month="2026-10")
+print(len(study.patients), study.clv.model, study.loyalty.rpr.value, len(study.loyalty_history))
+print([name for name in ("ibis", "lifetimes", "scipy") if name in sys.modules])
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said == "120 mbg_nbd 1.0 24\n[]\n"
+
+
+@pytest.mark.parametrize("change", ["export", "clinic file", "month", "today", "code"])
+def test_whatever_a_result_depends_on_finds_another_cache(clinic, change, monkeypatch):
+    folder = open_it(clinic).cache.folder
+    options = {}
+    if change == "export":
+        source = clinic.parent.parent / "data" / "clinic.csv"
+        source.write_text(export(121))
+    elif change == "clinic file":
+        clinic.write_text(clinic.read_text() + "[rfm]\nwindow_months = 12\n")
+    elif change == "month":
+        assert rfmkit.open_study(clinic, month="2026-09").cache.folder != folder
+        return
+    elif change == "today":
+        options = {"today": dt.date(2026, 11, 1)}
+    else:
+        monkeypatch.setattr(cache, "code_digest", lambda: "another version")
+    assert open_it(clinic, **options).cache.folder != folder
+
+
+def test_a_changed_export_changes_the_numbers(clinic):
+    assert open_it(clinic).totals["patients"] == 120
+    (clinic.parent.parent / "data" / "clinic.csv").write_text(export(121))
+    assert open_it(clinic).totals["patients"] == 121
+
+
+def test_the_cache_is_private_and_small(clinic, monkeypatch):
+    folders = []
+    for number in range(5):
+        monkeypatch.setattr(cache, "code_digest", lambda number=number: f"version {number}")
+        study = open_it(clinic)
+        _ = study.rows
+        folders.append(study.cache.folder)
+    assert [folder.exists() for folder in folders] == [False, False, True, True, True]
+    assert stat.S_IMODE(folders[-1].stat().st_mode) == 0o700
+    assert not list(folders[-1].glob("scratch-*"))
+
+
+def test_parts_that_do_not_stand_say_why_and_the_rest_stands(write_clinic):
+    study = open_it(write_clinic(export(20)))
+    assert {name: part.status for name, part in study.parts.items() if not part.ok} == dict.fromkeys(
+        ["segments", "recommendations", "clv", "holdout", "crr"], "not_enough_data"
+    )
+    assert study.part("clv").reason.numbers == {"have": 20, "need": 50}
+    with pytest.raises(NotEnoughData, match="20 patients came in the window; groups need at least 50"):
+        _ = study.segments
+    assert study.patients["clv"].isna().all()
+    assert study.patients["segment"].isna().all()
+    assert study.loyalty.crr is None
+    assert study.historical_value["patients"].tolist() == [20]
+
+
+def test_patients_are_whole(clinic):
+    patients = open_it(clinic).patients
+    assert patients["patient_id"].tolist() == sorted(f"p{number}" for number in range(120))
+    first = patients.set_index("patient_id").loc["p3"]
+    assert (first["visits"], first["frequency"], first["revenue"]) == (4, 3, 4 * 13)
+    assert (first["first_visit"], first["last_visit"]) == (pd.Timestamp("2025-03-04"), pd.Timestamp("2026-10-04"))
+    assert (first["recency_days"], first["visit_count"]) == (27, 4)
+    assert not patients.drop(columns=["clv", "value_at_risk"]).isna().any().any()
+
+
+def test_a_patient_outside_the_window_is_inactive(write_clinic):
+    study = open_it(write_clinic(export(120) + "old,2020-01-05,9\n"))
+    old = study.patients.set_index("patient_id").loc["old"]
+    assert (old["segment"], old["visit_count"], old["total_spend"]) == ("inactive", 0, 0)
+    assert pd.isna(old["rfm_score"])
+    assert study.segments["patients"].sum() == 121
+
+
+def test_a_month_is_written_year_and_month(clinic):
+    with pytest.raises(UsageError, match=r"month: a month is written YYYY-MM, for example 2026-10\."):
+        rfmkit.open_study(clinic, month="2026-13")
