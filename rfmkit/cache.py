@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import pickle
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from rfmkit.errors import NotEnoughData, Problem, SurroundingsError
+from rfmkit.rows import engine_faults
 
-#: Results of one clinic-month that are kept: a run, an analyst beside it, and the one before.
-_KEPT = 3
+#: Results of one clinic-month that are kept: a run, analysts beside it, and those before.
+_KEPT = 5
 _LIBRARIES = ("duckdb", "ibis-framework", "lifetimes", "numpy", "pandas", "pyarrow", "scipy")
 
 
@@ -37,7 +39,8 @@ class Cache:
         digest = hashlib.sha256(f"{code_digest()}\n{depends_on}".encode()).hexdigest()
         self.folder = _root() / clinic / month / digest[:32]
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (_root(), _root() / clinic, _root() / clinic / month, self.folder):
+                _make_private(folder)
             os.utime(self.folder)
             _forget_old(self.folder.parent)
         except OSError as error:
@@ -49,19 +52,20 @@ class Cache:
         if not path.exists():
             with self.scratch() as scratch:
                 write(scratch / name)
+                with (scratch / name).open("rb") as written:
+                    os.fsync(written.fileno())
                 os.replace(scratch / name, path)
         return path
 
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
         """What `compute` returns, computed once; that the data do not suffice is such a result too."""
-        # The folder is ours alone, and a result is there whole or not at all.
+        # The folder is ours alone (`_make_private`), so what is unpickled is what we pickled.
         path = self.folder / f"{name}.pickle"
-        result = pickle.loads(path.read_bytes()) if path.exists() else None  # noqa: S301
-        if result is None:
-            try:
-                result = compute()
-            except NotEnoughData as reason:
-                result = reason
+        try:
+            result = pickle.loads(path.read_bytes())  # noqa: S301
+        except (OSError, EOFError, pickle.UnpicklingError):
+            result = _result(compute)
+            path.unlink(missing_ok=True)
             self.file(path.name, lambda to: to.write_bytes(pickle.dumps(result)))
         if isinstance(result, NotEnoughData):
             raise result
@@ -72,7 +76,7 @@ class Cache:
         """A private folder for half-made results; a disk that takes no more is told as such."""
         folder = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(self.folder)
             folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=self.folder))
             yield folder
         except OSError as error:
@@ -80,6 +84,23 @@ class Cache:
         finally:
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _result(compute: Callable[[], Any]) -> Any:
+    try:
+        with engine_faults():
+            return compute()
+    except NotEnoughData as reason:
+        return reason
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that nobody else can write to, or refuse one that somebody else owns."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if os.name == "posix":
+        if folder.stat().st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user")
+        folder.chmod(0o700)
 
 
 def kept(compute: Callable[[Any], Any]) -> cached_property:

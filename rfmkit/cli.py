@@ -167,7 +167,7 @@ def _check(clinic: Path, month: str, today: dt.date) -> int:
 
     try:
         study = rfmkit.open_study(clinic, month=month, today=today)
-        rows, problems = study.rows, study.problems
+        rows, problems, _ = study.rows, study.problems, study.scheme
     except RfmkitError as error:
         _complain(str(error))
         return error.exit_code

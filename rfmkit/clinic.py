@@ -32,8 +32,9 @@ def _one_of(known: tuple[str, ...]):
 
 def _encoding(value: str) -> str:
     try:
+        "".encode(value)  # refuses codecs that are no encodings of text
         return codecs.lookup(value).name
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise ValueError("is no encoding; common ones are utf-8, utf-16, cp1251, gbk, gb18030") from None
 
 

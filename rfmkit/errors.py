@@ -90,6 +90,8 @@ def raise_all(errors: Iterable[RfmkitError]) -> None:
 _REASONS = {
     "few_patients": "{have} patients came in the window; groups need at least {need}",
     "few_repeat_patients": "{have} patients came back at least once; a model needs at least {need}",
+    "few_paying_patients": "{have} patients paid when they came back; a model needs at least {need}",
+    "no_model_beats_history": "the model misses by {mae:.2f} visits a patient, mere repetition by {naive_mae:.2f}",
     "model_not_converged": "the model {model} did not settle on finite parameters",
     "no_mean_spend": "the spend of these patients has no finite mean (q = {q:.2f}, it must exceed 1)",
     "short_history": "the history before the test period has {have_months} months; it needs {need_months}",
@@ -116,6 +118,11 @@ class NotEnoughData(Exception):
         self.code = code
         self.numbers = numbers
         super().__init__(code, numbers)
+
+    @property
+    def status(self) -> str:
+        """The status of a part that this is the reason of: ``not_enough_data``, or ``no_model_beats_history``."""
+        return self.code if self.code == "no_model_beats_history" else "not_enough_data"
 
     def __reduce__(self):
         # Exceptions are rebuilt from their positional arguments alone; the numbers must survive a process boundary.

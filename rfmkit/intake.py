@@ -12,10 +12,10 @@ import pandas as pd
 
 from rfmkit.cache import Cache, kept
 from rfmkit.clinic import Clinic
-from rfmkit.data.inputs import InputFile, input_files
+from rfmkit.data.inputs import InputFile, check_settled, input_files
 from rfmkit.errors import Problem, RfmkitError, raise_all
 from rfmkit.period import Period, month_period
-from rfmkit.rows import as_table, write_rows
+from rfmkit.rows import as_table, engine_faults, write_rows
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -76,39 +76,52 @@ class Intake:
     @cached_property
     def cache(self) -> Cache:
         """Where the tables of this study are kept."""
-        clinic_digest = hashlib.sha256(self.clinic.path.read_bytes()).hexdigest()
         scheme = self.clinic.scheme
         own_scheme = hashlib.sha256(scheme.read_bytes()).hexdigest() if isinstance(scheme, Path) else scheme
-        depends_on = f"{self.input_digest} {clinic_digest} {own_scheme} {self.month} {self.today}"
-        return Cache(self.clinic.key, self.month, depends_on)
+        depends_on = [
+            hashlib.sha256(self.clinic.path.read_bytes()).hexdigest(),
+            own_scheme,
+            self.month,
+            str(self.today),
+            *(f"{file.name} {file.sha256}" for file in self.inputs),
+        ]
+        # Clinic files of one name in different folders have caches of their own.
+        folder = hashlib.sha256(str(self.clinic.path).encode()).hexdigest()[:8]
+        return Cache(f"{self.clinic.key}-{folder}", self.month, "\n".join(depends_on))
 
     @kept
     def checked(self) -> dict:
-        """What became of the lines of the export: ``rows``, ``rejects``, ``problems``; the kept lines are written."""
-        with self.cache.scratch() as scratch:
-            lines, problems = self._read(scratch)
-            self.cache.file("transactions.parquet", lambda to: write_rows(lines.kept, to))
-        return {"rows": lines.rows, "rejects": lines.rejects, "problems": lines.problems + problems}
+        """What became of the lines: ``rows``, ``rejects``, ``problems``, ``depends_on_today``."""
+        lines, problems = self._lines
+        return {
+            "rows": lines.rows,
+            "rejects": lines.rejects,
+            "problems": lines.problems + problems,
+            "depends_on_today": lines.depends_on_today,
+        }
 
-    def _read(self, scratch: Path) -> tuple[CheckedLines, list[Problem]]:
+    @cached_property
+    def _lines(self) -> tuple[CheckedLines, list[Problem]]:
         """Read and check both files; what is wrong with either is told at once."""
         from rfmkit.data.checks import check_lines
         from rfmkit.data.people import check_people
         from rfmkit.data.sources import read_export
 
         lines, problems, errors = None, [], []
-        for name, part in self._parts_with_files().items():
-            folder = scratch / name
-            folder.mkdir()
-            try:
-                export = read_export(self._files[name], part, folder)
-                if name == "transactions":
-                    lines = check_lines(export, part, self.as_of, self.today)
-                else:
-                    problems = check_people(export, part)
-            except RfmkitError as error:
-                errors.append(error)
+        with self.cache.scratch() as scratch, engine_faults():
+            for name, part in self._parts_with_files().items():
+                folder = scratch / name
+                folder.mkdir()
+                try:
+                    export = read_export(self._files[name], part, folder)
+                    if name == "transactions":
+                        lines = check_lines(export, part, self.as_of, self.today)
+                    else:
+                        problems = check_people(export, part)
+                except RfmkitError as error:
+                    errors.append(error)
         raise_all(errors)
+        check_settled(self.inputs)
         return lines, problems
 
     @property
@@ -129,8 +142,7 @@ class Intake:
     @property
     def transactions(self) -> ir.Table:
         """The kept lines."""
-        _ = self.checked  # writes them
-        return as_table(self.cache.folder / "transactions.parquet")
+        return self._rows("transactions", lambda: self._lines[0].kept)
 
     @property
     def visits(self) -> ir.Table:

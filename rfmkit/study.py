@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,11 @@ import pandas as pd
 from rfmkit.cache import kept
 from rfmkit.errors import NotEnoughData
 from rfmkit.intake import Intake
+from rfmkit.period import Period
 
 if TYPE_CHECKING:
-    from rfmkit.analysis.clv import ClvModel, Holdout
+    from rfmkit.analysis.clv import ClvModel
+    from rfmkit.analysis.holdout import Holdout
     from rfmkit.analysis.loyalty import Loyalty, Retention
     from rfmkit.analysis.scores import RfmCuts
     from rfmkit.analysis.segments import Scheme
@@ -34,7 +36,7 @@ _SCORES = ["recency_score", "frequency_score", "monetary_score"]
 
 @dataclass(frozen=True)
 class Part:
-    """Whether a part of a study stands: `status` is ``ok`` or ``not_enough_data``, with the reason."""
+    """Whether a part of a study stands: `status` is ``ok``, or that of the `reason`."""
 
     status: str
     reason: NotEnoughData | None = None
@@ -57,7 +59,7 @@ class Study(Intake):
         try:
             getattr(self, _PARTS[name])
         except NotEnoughData as reason:
-            return Part("not_enough_data", reason)
+            return Part(reason.status, reason)
         return Part("ok")
 
     @property
@@ -68,7 +70,7 @@ class Study(Intake):
     def compute(self) -> None:
         """Compute every table now, so that whoever opens the same study finds them."""
         for name in dir(type(self)):
-            if isinstance(getattr(type(self), name), cached_property):
+            if not name.startswith("_") and isinstance(getattr(type(self), name), cached_property):
                 try:
                     getattr(self, name)
                 except NotEnoughData:
@@ -97,7 +99,7 @@ class Study(Intake):
 
         return rfm_table(self.visits, self.as_of, self.clinic.rfm.window_months, refunds=self.refunds)
 
-    @property
+    @cached_property
     def cuts(self) -> RfmCuts:
         """The values at which scores begin."""
         from rfmkit.analysis.scores import rfm_cuts
@@ -107,7 +109,7 @@ class Study(Intake):
             raise NotEnoughData("few_patients", have=have, need=need)
         return rfm_cuts(self.rfm, self.clinic.rfm.bins)
 
-    @property
+    @cached_property
     def scored(self) -> pd.DataFrame:
         """The patients of the RFM window with their scores."""
         from rfmkit.analysis.scores import score_rfm
@@ -178,7 +180,7 @@ class Study(Intake):
             "revenue": float(self.rows["money_kept"]),
         }
 
-    @property
+    @cached_property
     def segments(self) -> pd.DataFrame:
         """One row a segment, in the scheme's order, `inactive` last."""
         from rfmkit.analysis.segments import segment_table
@@ -207,13 +209,21 @@ class Study(Intake):
         """The fitted model of lifetime value."""
         from rfmkit.analysis.clv import fit_clv
 
-        return fit_clv(self.summary[self.known], self.clinic.clv.model, left_out=int((~self.known).sum()))
+        model = fit_clv(self.summary[self.known], self.clinic.clv.model)
+        return replace(model, left_out=int((~self.known).sum()))
 
     @kept
     def patient_values(self) -> pd.DataFrame:
-        """What the model says of each patient, in the rows of `summary`."""
-        from rfmkit.analysis.clv import patient_values
+        """What the model says of each patient, in the rows of `summary`.
 
+        Where the holdout can be held and the model comes no closer to it than the patients' own last year, the model is
+        not used.
+        """
+        from rfmkit.analysis.clv import patient_values
+        from rfmkit.analysis.holdout import check_beats_history
+
+        if self.part("holdout").ok:
+            check_beats_history(self.holdout)
         terms = self.clinic.clv
         return patient_values(self.clv, self.summary, terms.horizon_months, terms.annual_discount_rate, terms.margin)
 
@@ -242,15 +252,15 @@ class Study(Intake):
 
         ``months, patients, visits, revenue, revenue_per_patient``.
         """
-        from rfmkit.data.patients import rfm_table
+        from rfmkit.analysis.loyalty import period_figures
 
-        year = rfm_table(self.visits, self.as_of, _YEAR, refunds=self.refunds)
+        year = period_figures(self.visits, self.refunds, Period.trailing(self.as_of, _YEAR))
         row = {
             "months": _YEAR,
-            "patients": len(year),
-            "visits": int(year["visit_count"].sum()),
-            "revenue": year["total_spend"].sum(),
-            "revenue_per_patient": year["total_spend"].sum() / max(len(year), 1),
+            "patients": year.patients,
+            "visits": year.visits,
+            "revenue": year.revenue,
+            "revenue_per_patient": year.revenue / max(year.patients, 1),
         }
         return pd.DataFrame([row])
 
@@ -272,7 +282,7 @@ class Study(Intake):
     @kept
     def holdout(self) -> Holdout:
         """What the model, fitted on the past, said of the months that followed."""
-        from rfmkit.analysis.clv import evaluate_holdout, holdout_start
+        from rfmkit.analysis.holdout import evaluate_holdout, holdout_start
         from rfmkit.data.patients import calibration_holdout, rfm_table
 
         first = (pd.Timestamp(self.as_of) - pd.Timedelta(days=int(self.summary["T"].max()))).date()
@@ -289,13 +299,13 @@ class Study(Intake):
     @kept
     def loyalty(self) -> Loyalty:
         """RPR, AOV and CRR of the trailing period, and the month alone."""
-        from rfmkit.analysis.loyalty import Loyalty, average_order_value, month_figures, repeat_purchase_rate
+        from rfmkit.analysis.loyalty import Loyalty, average_order_value, period_figures, repeat_purchase_rate
 
         return Loyalty(
             rpr=repeat_purchase_rate(self.visits, self.period),
             aov=average_order_value(self.visits, self.period),
             crr=self.retention if self.part("crr").ok else None,
-            month=month_figures(self.visits, self.refunds, self.month_period),
+            month=period_figures(self.visits, self.refunds, self.month_period),
         )
 
     @kept

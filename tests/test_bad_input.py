@@ -91,7 +91,7 @@ EXPORTS = {
     "a date after today": ("id,date,amount\n1,2999-01-01,5\n", "clinic.csv:2 «date»: after today."),
     "empty patient id": ("id,date,amount\n,2026-10-01,5\n", "clinic.csv:2 «id»: empty."),
     "another encoding": (b"id,date,amount\n\xc8\xe2,2026-10-01,5\n", 'encoding = "cp1251"'),
-    "nothing up to the month": ("id,date,amount\n1,2026-11-01,5\n", "clinic.csv: has no line up to 2026-10-31."),
+    "nothing up to the month": ("id,date,amount\n1,2026-11-01,5\n", "clinic.csv: has no visit up to 2026-10-31."),
 }
 
 

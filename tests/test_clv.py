@@ -11,12 +11,11 @@ from rfmkit import btyd_summary, calibration_holdout, fit_clv
 from rfmkit.analysis.clv import (
     MONTH_DAYS,
     alive_grid,
-    evaluate_holdout,
-    holdout_start,
     known_from_start,
     patient_values,
     value_at_risk,
 )
+from rfmkit.analysis.holdout import check_beats_history, evaluate_holdout, holdout_start
 from rfmkit.errors import NotEnoughData
 
 CALIBRATION, END = dt.date(1997, 9, 30), dt.date(1998, 6, 30)
@@ -126,6 +125,16 @@ def test_holdout_and_the_naive_rate(summary, cdnow_visits):
     assert (bands["patients"] * bands["actual"]).sum() == pytest.approx(1882)
 
 
+def test_a_model_that_comes_no_closer_than_habit_is_not_used(summary):
+    """Who comes once a month like clockwork is foretold best by what they did."""
+    regular = histories([(12, 360, 365, 50.0)] * 100).assign(frequency_holdout=6.0)
+    result = evaluate_holdout(regular, pd.Series([12] * 100), "mbg_nbd", CALIBRATION, CALIBRATION + dt.timedelta(183))
+    with pytest.raises(NotEnoughData) as reason:
+        check_beats_history(result)
+    assert reason.value.status == "no_model_beats_history"
+    check_beats_history(evaluate_holdout(summary, summary["frequency"] + 1, "mbg_nbd", CALIBRATION, END))
+
+
 @pytest.mark.parametrize(
     ("first", "as_of", "horizon", "end"),
     [
@@ -189,7 +198,7 @@ def test_lifetimes_leaves_no_trace(summary):
 def newcomers(per_month: list[int]) -> pd.DataFrame:
     """Patients first seen on the 15th of each month from 2024-01 on, as of 2024-12-31."""
     days = [dt.date(2024, month, 15) for month, count in enumerate(per_month, 1) for _ in range(count)]
-    return pd.DataFrame({"T": [(dt.date(2024, 12, 31) - day).days for day in days]})
+    return pd.DataFrame({"T": [(dt.date(2024, max(len(per_month), 12), 31) - day).days for day in days]})
 
 
 @pytest.mark.parametrize(
@@ -198,6 +207,7 @@ def newcomers(per_month: list[int]) -> pd.DataFrame:
         ([90, 60, 45] + [20] * 9, None, 90 + 60 + 45),  # old patients look new: mid-life
         ([20] * 12, None, 0),  # a clinic that opened
         ([500, 300, 200], None, 0),  # a cohort: nobody new afterwards
+        ([5, 5], None, 0),  # two months are no life to be in the middle of
         ([90, 60, 45] + [20] * 9, True, 0),  # the clinic says that this is all there is
         ([20] * 12, False, 60),  # … or that it is not
     ],

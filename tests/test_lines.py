@@ -115,7 +115,11 @@ def many(*faulty: str) -> str:
 FAULTS = {
     "text in an amount": ("1,2026-10-01,free", "«amount»: not a number (4 letters). Write 1234.50 or set decimal"),
     "a decimal comma": ('1,2026-10-01,"12,50"', "«amount»: not a number (5 characters)."),
-    "three decimals": ("1,2026-10-01,1.125", "«amount»: not a number (5 characters)."),
+    "three decimals": ("1,2026-10-01,1.125", "«amount»: more than two decimals. Export amounts rounded to cents."),
+    "spaces between any digits": ("1,2026-10-01,12 34", "«amount»: not a number (5 characters)."),
+    "scientific notation": ("1,2026-10-01,1e5", "«amount»: not a number (3 characters)."),
+    "no number": ("1,2026-10-01,NaN", "«amount»: not a number (3 letters)."),
+    "an empty date of 1C": ("1,0001-01-01,5", "«date»: before 1900. Correct the date in the export."),
     "31 February": ("1,2026-02-31,5", "«date»: not a date (10 characters). Write 2026-10-31 or set date_format."),
     "another order of the date": ("1,31.10.2026,5", "«date»: not a date (10 characters)."),
     "a day after today": ("1,2026-11-22,5", "«date»: after today. Correct the date in the export."),
@@ -212,6 +216,121 @@ def test_bonuses_in_the_amount_are_taken_out(write_clinic):
     text = "id,date,amount,paid by bonus\n1,2026-10-01,50,20\n2,2026-10-01,30,\n"
     path = write_clinic(text, transactions="amount_includes_bonus = true", parts='bonus_redeemed = "paid by bonus"')
     assert open_one(path).totals["revenue"] == (50 - 20) + 30
+
+
+TYPED = """name = "C"
+currency = "USD"
+[transactions]
+source = "lines.parquet"
+decimal = ","
+date_format = "%d.%m.%Y"
+[transactions.columns]
+patient_id = "id"
+visit_date = "date"
+amount = "amount"
+quantity = "n"
+"""
+
+
+def parquet_study(folder, **columns):
+    """A study of a Parquet file of 300 good lines in which the first has these values."""
+    days = pd.Series(pd.to_datetime(["2026-10-01"] * 300))
+    frame = pd.DataFrame({"id": range(300), "date": days, "amount": 5.0, "n": 0.333}).astype({"id": "object"})
+    for name, value in columns.items():
+        frame[name] = pd.Series([value, *frame[name].iloc[1:]], dtype=frame[name].dtype)
+    frame["id"] = frame["id"].astype("float64") if isinstance(frame["id"].iloc[0], float) else frame["id"]
+    frame.to_parquet(folder / "lines.parquet")
+    (folder / "c.toml").write_text(TYPED)
+    return open_one(folder / "c.toml")
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"amount": float("nan")}, "«amount»: empty."),
+        ({"amount": float("inf")}, "«amount»: not a number"),
+        ({"amount": 10.005}, "«amount»: more than two decimals."),
+        ({"amount": 1e17}, "«amount»: not a number"),
+        ({"date": pd.NaT}, "«date»: empty."),
+    ],
+)
+def test_faults_of_typed_cells(tmp_path, columns, said):
+    study = parquet_study(tmp_path, **columns)
+    assert said in str(study.problems[0])
+    assert (study.rows["kept"], study.rows["rejected"]) == (299, 1)
+    assert study.totals == {"patients": 299, "visits": 299, "revenue": 299 * 5}
+
+
+def test_noise_of_floats_is_no_third_decimal(tmp_path):
+    assert parquet_study(tmp_path, amount=0.1 + 0.2).totals["revenue"] == 299 * 5 + 0.3
+
+
+def test_a_day_with_a_time_zone_is_refused(tmp_path):
+    frame = pd.DataFrame(
+        {"id": ["1"], "date": pd.to_datetime(["2026-10-01"]).tz_localize("Asia/Shanghai"), "amount": 5}
+    )
+    frame.assign(n=1).to_parquet(tmp_path / "lines.parquet")
+    (tmp_path / "c.toml").write_text(TYPED)
+    with pytest.raises(ExportError, match=r"lines\.parquet «date»: has a time zone, so its day is not certain"):
+        _ = open_one(tmp_path / "c.toml").rows
+
+
+def test_a_damaged_parquet_file(tmp_path):
+    (tmp_path / "lines.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "c.toml").write_text(TYPED)
+    with pytest.raises(ExportError, match=r"lines\.parquet: is no Parquet file, or a damaged one"):
+        _ = open_one(tmp_path / "c.toml").rows
+
+
+def test_lines_swallowed_by_a_stray_quotation_mark_are_missed(write_clinic):
+    lines = [f"{n},2026-10-01,5,note\n" for n in range(400)]
+    lines[100], lines[200] = '100,2026-10-01,5,"note\n', '200,2026-10-01,5,note"\n'
+    with pytest.raises(ExportError, match=r"clinic\.csv:102: a quoted cell holds whole lines"):
+        _ = open_one(write_clinic("id,date,amount,note\n" + "".join(lines))).rows
+
+
+def test_an_inch_mark_is_no_quotation_mark(write_clinic):
+    study = open_one(write_clinic('id,date,amount,note\n1,2026-10-01,5,pipe 5" long\n2,2026-10-01,5,x\n'))
+    assert study.rows["kept"] == 2
+
+
+def test_a_column_that_one_file_lacks_is_empty_there(tmp_path):
+    (tmp_path / "1.csv").write_text("id,date,amount,receipt,tooth\n1,2026-09-01,5,R,11\n1,2026-09-01,5,R,12\n")
+    (tmp_path / "2.csv").write_text("id,date,amount,receipt\n2,2026-10-01,7,S\n")
+    (tmp_path / "c.toml").write_text(
+        'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "*.csv"\n[transactions.columns]\n'
+        'patient_id = "id"\nvisit_date = "date"\namount = "amount"\nreceipt_id = "receipt"\n'
+    )
+    assert open_one(tmp_path / "c.toml").rows["kept"] == 3
+
+
+def test_files_of_one_name_are_told_apart(tmp_path):
+    for number, amount in [("a", "5"), ("b", "free")]:
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "lines.csv").write_text(HEAD + f"1,2026-10-01,{amount}\n")
+    (tmp_path / "c.toml").write_text(
+        'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "*/lines.csv"\n'
+        '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "amount"\n'
+    )
+    with pytest.raises(ExportError, match=r"b/lines\.csv:2 «amount»: not a number \(4 letters\)"):
+        _ = open_one(tmp_path / "c.toml").rows
+
+
+def test_a_rejected_line_is_kept_as_the_export_has_it(write_clinic):
+    text = "note,id,date,amount\n" + "".join(f"n{n},{n},2026-10-01,{n or 'x'}\n" for n in range(200))
+    assert open_one(write_clinic(text)).rejects["line"].tolist() == ["n0,0,2026-10-01,x"]
+
+
+def test_a_message_tells_no_heading_but_the_nearest(write_clinic):
+    with pytest.raises(ExportError) as refused:
+        _ = open_one(write_clinic("17,Ivanova Maria,+79991234567\n18,Petrova Anna,+79991234568\n")).rows
+    assert "Ivanova" not in str(refused.value)
+    assert "its first line has 3 cells" in str(refused.value)
+
+
+def test_refunds_alone_are_no_visit(write_clinic):
+    with pytest.raises(ExportError, match="has no visit up to 2026-10-31"):
+        _ = open_one(write_clinic(HEAD + "1,2026-10-01,-5\n")).rows
 
 
 def test_a_file_cut_inside_a_quoted_cell_is_refused(write_clinic):

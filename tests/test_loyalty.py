@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfmkit import Period, average_order_value, customer_retention_rate, repeat_purchase_rate
-from rfmkit.analysis.loyalty import headline, loyalty_history, month_figures
+from rfmkit.analysis.loyalty import headline, loyalty_history, period_figures
 from rfmkit.errors import NotEnoughData
 
 YEAR = Period(dt.date(2024, 1, 1), dt.date(2024, 12, 31))
@@ -110,9 +110,9 @@ def test_cdnow_over_78_weeks(cdnow_visits):
 def test_a_month_alone_counts_refunds_of_other_days():
     made = visits(("a", "2024-05-01", 10), ("b", "2024-05-02", 20), ("a", "2024-06-01", 5))
     refunds = visits(("a", "2024-05-20", -4))
-    may = month_figures(made, refunds, Period(dt.date(2024, 5, 1), dt.date(2024, 5, 31)))
+    may = period_figures(made, refunds, Period(dt.date(2024, 5, 1), dt.date(2024, 5, 31)))
     assert (may.visits, may.revenue, may.rpr.value, may.aov.value) == (2, 10 + 20 - 4, 0 / 2, 30 / 2)
-    july = month_figures(made, refunds, Period(dt.date(2024, 7, 1), dt.date(2024, 7, 31)))
+    july = period_figures(made, refunds, Period(dt.date(2024, 7, 1), dt.date(2024, 7, 31)))
     assert (july.visits, july.revenue, july.rpr, july.aov) == (0, 0.0, None, None)
 
 

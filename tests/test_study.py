@@ -10,7 +10,7 @@ import pytest
 
 import rfmkit
 from rfmkit import cache
-from rfmkit.errors import NotEnoughData, UsageError
+from rfmkit.errors import ExportError, NotEnoughData, UsageError
 
 HEAD = "id,date,amount\n"
 
@@ -72,14 +72,43 @@ def test_a_changed_export_changes_the_numbers(clinic):
 
 def test_the_cache_is_private_and_small(clinic, monkeypatch):
     folders = []
-    for number in range(5):
+    for number in range(7):
         monkeypatch.setattr(cache, "code_digest", lambda number=number: f"version {number}")
         study = open_it(clinic)
         _ = study.rows
         folders.append(study.cache.folder)
-    assert [folder.exists() for folder in folders] == [False, False, True, True, True]
+    assert [folder.exists() for folder in folders] == [False, False, *[True] * 5]
     assert stat.S_IMODE(folders[-1].stat().st_mode) == 0o700
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders[-1].parents[:2]} == {0o700}
     assert not list(folders[-1].glob("scratch-*"))
+
+
+def test_a_damaged_cache_heals(clinic):
+    study = open_it(clinic)
+    study.compute()
+    for name in ("checked.pickle", "clv.pickle", "summary.pickle"):
+        path = study.cache.folder / name
+        path.write_bytes(path.read_bytes()[:20])
+    (study.cache.folder / "transactions.parquet").unlink()
+    again = open_it(clinic)
+    assert again.rows == study.rows
+    assert again.clv == study.clv
+    assert again.transactions.count().execute() == study.rows["kept"]
+
+
+def test_an_export_that_changes_while_it_is_read_is_refused(clinic):
+    study = open_it(clinic)
+    _ = study.input_digest
+    with (clinic.parent.parent / "data" / "clinic.csv").open("a") as export_file:
+        export_file.write("p1,2026-10-30,7\n")
+    with pytest.raises(ExportError, match=r"clinic\.csv: changed while it was read"):
+        _ = study.rows
+
+
+def test_refunds_of_earlier_years_are_in_every_sum(write_clinic):
+    study = open_it(write_clinic(HEAD + "a,2025-10-05,1000\na,2026-05-05,-1000\nb,2026-10-01,5\n"))
+    assert study.historical_value["revenue"].tolist() == [-1000 + 5]
+    assert study.loyalty_history["revenue"].tail(12).sum() == -1000 + 5
 
 
 def test_parts_that_do_not_stand_say_why_and_the_rest_stands(write_clinic):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfmkit import btyd_summary, calibration_holdout, refunds_from, rfm_table, visits_from
+from rfmkit.errors import ExportError
 
 DAY = dt.date(2024, 1, 1)
 
@@ -137,6 +138,20 @@ def test_refunds_without_a_visit_reduce_what_a_patient_spent():
     lines = frame([("a", "2024-01-01", 10, None), ("a", "2024-01-05", -2, None)])
     rfm = rfm_table(visits_from(lines), dt.date(2024, 1, 31), refunds=refunds_from(lines))
     assert rfm["total_spend"].tolist() == [10 - 2]
+
+
+def test_equal_sums_are_equal_values_whatever_they_are_made_of():
+    lines = frame(
+        [("a", "2024-01-01", 100.10, None), ("a", "2024-01-05", -0.20, None), ("b", "2024-01-02", 99.90, None)]
+    )
+    rfm = rfm_table(visits_from(lines), dt.date(2024, 1, 31), refunds=refunds_from(lines))
+    assert rfm["total_spend"].nunique() == 1
+
+
+def test_a_frame_with_holes_is_refused():
+    lines = frame([("a", "2024-01-01", float("nan"), None), ("b", "2024-01-02", 5, None)])
+    with pytest.raises(ExportError, match=r"column amount: has missing values\."):
+        visits_from(lines)
 
 
 def test_cdnow_counts(cdnow_visits):

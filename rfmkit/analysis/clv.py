@@ -15,7 +15,6 @@ from rfmkit.period import add_months
 MONTH_DAYS = 365.25 / 12
 #: A model needs this many patients who came back.
 LEAST_REPEAT_PATIENTS = 50
-LEAST_CALIBRATION_MONTHS = 12
 #: Gamma-Gamma assumes that frequency and spend are unrelated; beyond this correlation a report warns.
 MOST_CORRELATION = 0.3
 #: Whose history before the export is unknown: first seen in its first months.
@@ -42,7 +41,7 @@ class ClvModel:
     patients, repeat_patients : int
         Whom the fit rests on.
     left_out : int
-        Patients whose history before the export is unknown.
+        Patients who were not given to the fit, their history before the export being unknown.
     unpaid : int
         Repeat patients whose repeat visits brought nothing: not in the spend model.
     correlation : float
@@ -71,18 +70,62 @@ class ClvModel:
         return len(self.parameters) * np.log(self.patients) - 2 * self.log_likelihood
 
     def probability_alive(self, summary: pd.DataFrame) -> pd.Series:
-        """Probability that each patient has not left for good, at the end of T."""
+        """Probability that each patient has not left for good, at the end of T.
+
+        Parameters
+        ----------
+        summary : pandas.DataFrame
+            As `btyd_summary` gives it.
+
+        Returns
+        -------
+        pandas.Series
+            0 to 1, in the rows of `summary`.
+
+        Notes
+        -----
+        MBG/NBD: equation (5) in the appendix of Batislam, Denizel and Filiztekin (2007). BG/NBD: Fader, Hardie and Lee
+        (2008), Computing P(alive) Using the BG/NBD Model; 1 for a single visit. Pareto/NBD: equation (11) of
+        Schmittlein, Morrison and Colombo (1987).
+        """
         values = clv_models.probability_alive(summary, self.model, self.parameters)
         return pd.Series(values, index=summary.index, name="probability_alive")
 
     def expected_visits(self, summary: pd.DataFrame, horizon_days: float) -> pd.Series:
-        """Visits to expect of each patient in the `horizon_days` after T."""
+        """Visits to expect of each patient in the `horizon_days` after T.
+
+        Parameters
+        ----------
+        summary : pandas.DataFrame
+            As `btyd_summary` gives it.
+        horizon_days : float
+
+        Returns
+        -------
+        pandas.Series
+            Not negative, in the rows of `summary`.
+
+        Notes
+        -----
+        BG/NBD: equation (10) of Fader, Hardie and Lee (2005). MBG/NBD: Wagner and Hoppe (2008). Pareto/NBD: equation
+        (22) of Schmittlein, Morrison and Colombo (1987).
+        """
         values = clv_models.expected_visits(summary, horizon_days, self.model, self.parameters)
         # A long history can cancel to a number a rounding below zero.
         return pd.Series(np.clip(values, 0, None), index=summary.index, name="expected_visits")
 
     def expected_visit_value(self, summary: pd.DataFrame) -> pd.Series:
         """Money that a visit of each patient brings on average.
+
+        Parameters
+        ----------
+        summary : pandas.DataFrame
+            As `btyd_summary` gives it.
+
+        Returns
+        -------
+        pandas.Series
+            Money, in the rows of `summary`.
 
         Notes
         -----
@@ -102,8 +145,24 @@ class ClvModel:
         annual_discount_rate: float = 0.0,
         margin: float = 1.0,
     ) -> pd.Series:
-        """Discounted value of each patient's visits over the horizon (money).
+        """Discounted value of each patient's visits over the horizon.
 
+        Parameters
+        ----------
+        summary : pandas.DataFrame
+            As `btyd_summary` gives it.
+        horizon_months : int, default 12
+        annual_discount_rate : float, default 0
+        margin : float, default 1
+            Share of the money that stays with the clinic.
+
+        Returns
+        -------
+        pandas.Series
+            Money, in the rows of `summary`.
+
+        Notes
+        -----
         margin × Σ over months m of the horizon: expected visits in m × expected visit value / (1 + monthly)^m, with
         monthly = (1 + annual)^(1/12) − 1 and months of 365.25/12 days.
         """
@@ -115,7 +174,7 @@ class ClvModel:
         return pd.Series(values, index=summary.index, name="clv")
 
 
-def fit_clv(summary: pd.DataFrame, model: str = "mbg_nbd", *, left_out: int = 0) -> ClvModel:
+def fit_clv(summary: pd.DataFrame, model: str = "mbg_nbd") -> ClvModel:
     """Fit a visit model and the Gamma-Gamma model of spend.
 
     Parameters
@@ -124,8 +183,6 @@ def fit_clv(summary: pd.DataFrame, model: str = "mbg_nbd", *, left_out: int = 0)
         As `btyd_summary` gives it.
     model : {"mbg_nbd", "bg_nbd", "pareto_nbd"}
         BG/NBD believes every patient with a single visit alive; MBG/NBD does not.
-    left_out : int, default 0
-        How many patients the caller left out of `summary`, to be told with the model.
 
     Returns
     -------
@@ -134,7 +191,8 @@ def fit_clv(summary: pd.DataFrame, model: str = "mbg_nbd", *, left_out: int = 0)
     Raises
     ------
     NotEnoughData
-        If fewer than 50 patients came back, a fit does not converge to finite parameters, or q ≤ 1 (no mean spend).
+        If fewer than 50 patients came back, or paid when they did; if a fit does not converge to finite parameters; or
+        if q ≤ 1 (no mean spend).
     """
     if model not in clv_models.VISIT_MODELS:
         raise ValueError(f"model must be one of {', '.join(clv_models.VISIT_MODELS)}")
@@ -142,7 +200,7 @@ def fit_clv(summary: pd.DataFrame, model: str = "mbg_nbd", *, left_out: int = 0)
     _need("few_repeat_patients", int(repeat.sum()))
     # Sums of floats depend on their order; the fit may not depend on that of the rows.
     paying = summary[repeat & (summary["monetary_value"] > 0)].sort_values(["frequency", "monetary_value"])
-    _need("few_repeat_patients", len(paying))
+    _need("few_paying_patients", len(paying))
     parameters, log_likelihood = clv_models.fit_visits(summary, model)
     spend_parameters, spend_log_likelihood = clv_models.fit_spend(paying)
     if spend_parameters["q"] <= 1:
@@ -157,7 +215,7 @@ def fit_clv(summary: pd.DataFrame, model: str = "mbg_nbd", *, left_out: int = 0)
         spend_log_likelihood=spend_log_likelihood,
         patients=len(summary),
         repeat_patients=int(repeat.sum()),
-        left_out=left_out,
+        left_out=0,
         unpaid=int(repeat.sum()) - len(paying),
         correlation=correlation if np.isfinite(correlation) else 0.0,
     )
@@ -240,101 +298,10 @@ def known_from_start(summary: pd.DataFrame, as_of: dt.date, complete_history: bo
     if complete_history is None:
         months = (as_of.year - begin.year) * 12 + as_of.month - begin.month + 1
         later = first_visit[~early].dt.to_period("M").value_counts()
-        usual = float(np.median(np.pad(later.to_numpy(), (0, max(0, months - UNKNOWN_MONTHS - len(later))))))
+        idle = max(months - UNKNOWN_MONTHS - len(later), 0)
+        usual = float(np.median([*later, *[0] * idle])) if len(later) else 0.0
         complete_history = not usual or early.sum() / UNKNOWN_MONTHS <= _NEWCOMERS_RATIO * usual
     return ~early | complete_history
-
-
-@dataclass(frozen=True)
-class Holdout:
-    """What a model fitted on the past said of the months that followed, and what happened.
-
-    Attributes
-    ----------
-    calibration_end, end : datetime.date
-    predicted : float
-        Visits expected of the patients known at `calibration_end`.
-    actual : int
-        Visits they made.
-    mae : float
-        Mean absolute error of a patient's number of visits.
-    naive_predicted, naive_mae : float
-        The same when every patient goes on as in their last year before `calibration_end`.
-    by_frequency : pandas.DataFrame
-        ``frequency`` (repeat visits by then: "0" … "6", "7+"), ``patients``, ``predicted``, ``actual`` (mean visits).
-    """
-
-    calibration_end: dt.date
-    end: dt.date
-    predicted: float
-    actual: int
-    mae: float
-    naive_predicted: float
-    naive_mae: float
-    by_frequency: pd.DataFrame
-
-
-def holdout_start(first_visit: dt.date, as_of: dt.date, horizon_months: int) -> dt.date:
-    """Last day of the calibration: what is held out is the last min(horizon, a third of the history), in whole months.
-
-    Raises
-    ------
-    NotEnoughData
-        If less than 12 months remain to calibrate on.
-    """
-    history = (as_of.year - first_visit.year) * 12 + as_of.month - first_visit.month + 1
-    held_out = min(horizon_months, history // 3)
-    if not held_out or history - held_out < LEAST_CALIBRATION_MONTHS:
-        raise NotEnoughData("short_history", have_months=history - held_out, need_months=LEAST_CALIBRATION_MONTHS)
-    return add_months(as_of + dt.timedelta(days=1), -held_out) - dt.timedelta(days=1)
-
-
-def evaluate_holdout(
-    summary: pd.DataFrame, last_year_visits: pd.Series, model: str, calibration_end: dt.date, as_of: dt.date
-) -> Holdout:
-    """Fit a model on the calibration and compare its visits with those of the holdout.
-
-    Parameters
-    ----------
-    summary : pandas.DataFrame
-        As `calibration_holdout` gives it.
-    last_year_visits : pandas.Series
-        Each patient's visits in the year before `calibration_end`, in the rows of `summary`.
-    model : str
-    calibration_end, as_of : datetime.date
-
-    Raises
-    ------
-    NotEnoughData
-        If fewer than 50 patients had come back by `calibration_end`, or the fit does not converge.
-    """
-    have = int((summary["frequency"] > 0).sum())
-    if have < LEAST_REPEAT_PATIENTS:
-        raise NotEnoughData("few_calibration_patients", have=have, need=LEAST_REPEAT_PATIENTS)
-    days = (as_of - calibration_end).days
-    parameters, _ = clv_models.fit_visits(summary, model)
-    predicted = np.clip(clv_models.expected_visits(summary, days, model, parameters), 0, None)
-    if not np.isfinite(predicted).all():
-        raise NotEnoughData("model_not_converged", model=model)
-    actual = summary["frequency_holdout"].to_numpy(dtype=float)
-    naive = last_year_visits.to_numpy(dtype=float) * days / 365
-    bands = summary["frequency"].clip(upper=7).astype("int64").astype("str").replace("7", "7+")
-    by_frequency = (
-        pd.DataFrame({"frequency": bands, "predicted": predicted, "actual": actual})
-        .groupby("frequency")
-        .agg(patients=("actual", "size"), predicted=("predicted", "mean"), actual=("actual", "mean"))
-        .reset_index()
-    )
-    return Holdout(
-        calibration_end=calibration_end,
-        end=as_of,
-        predicted=float(predicted.sum()),
-        actual=int(actual.sum()),
-        mae=float(np.abs(predicted - actual).mean()),
-        naive_predicted=float(naive.sum()),
-        naive_mae=float(np.abs(naive - actual).mean()),
-        by_frequency=by_frequency,
-    )
 
 
 _VISIT_BANDS = ([0, 1, 2, 3, 5, 9, np.inf], ["1", "2", "3", "4-5", "6-9", "10+"])

@@ -51,9 +51,10 @@ class Retention(Rate):
 
 
 @dataclass(frozen=True)
-class MonthFigures:
-    """One calendar month alone; a rate is None where the month has nothing to divide by."""
+class PeriodFigures:
+    """What a period brought; a rate is None where it has nothing to divide by."""
 
+    patients: int
     visits: int
     revenue: float
     rpr: Rate | None
@@ -70,7 +71,7 @@ class Loyalty:
     rpr: Rate
     aov: Rate
     crr: Retention | None
-    month: MonthFigures
+    month: PeriodFigures
 
     @property
     def bridge(self) -> dict[str, int] | None:
@@ -105,6 +106,12 @@ def repeat_purchase_rate(visits: Rows, period: Period) -> Rate:
 
 def average_order_value(visits: Rows, period: Period) -> Rate:
     """Average sum of a paid visit of the period (AOV, money).
+
+    Parameters
+    ----------
+    visits : pandas.DataFrame, path or ibis.Table
+        ``patient_id, visit_date, amount``, one row a visit.
+    period : Period
 
     Returns
     -------
@@ -177,13 +184,18 @@ def customer_retention_rate(visits: Rows, period: Period, active_months: int) ->
     return Retention(kept / bridge["start"], kept, bridge["start"], period.start, period.end, bridge)
 
 
-def month_figures(visits: Rows, refunds: Rows, period: Period) -> MonthFigures:
-    """Visits, revenue, RPR and AOV of one month alone; `refunds` are those of days without a visit."""
+def period_figures(visits: Rows, refunds: Rows, period: Period) -> PeriodFigures:
+    """Patients, visits, revenue, RPR and AOV of one period; `refunds` are those of days without a visit."""
     inside = _inside(as_table(visits, "patient_id", "visit_date", "amount"), period)
     back = _inside(as_table(refunds, "patient_id", "visit_date", "amount"), period)
-    row = inside.aggregate(visits=inside.count(), money=_money(inside)).execute().iloc[0]
+    row = (
+        inside.aggregate(patients=inside.patient_id.nunique(), visits=inside.count(), money=_money(inside))
+        .execute()
+        .iloc[0]
+    )
     returned = float(back.aggregate(money=_money(back)).execute().iloc[0, 0])
-    return MonthFigures(
+    return PeriodFigures(
+        patients=int(row["patients"]),
         visits=int(row["visits"]),
         revenue=float(row["money"]) + returned,
         rpr=known_or_none(repeat_purchase_rate, visits, period),
@@ -218,7 +230,7 @@ def loyalty_history(
     records = []
     for end in month_ends(as_of, months):
         period, active = Period.trailing(end, period_months), Period.trailing(end, active_months)
-        figures = month_figures(rows, refunds, Period.trailing(end, 1))
+        figures = period_figures(rows, refunds, Period.trailing(end, 1))
         record = {"month": f"{end:%Y-%m}", "revenue": figures.revenue, "visits": figures.visits}
         if not pd.isna(first) and pd.Timestamp(first).date() <= end:
             # A window that begins before the export would show a rise that is none; the last one is shown as it is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
@@ -63,19 +64,21 @@ def load_scheme(name_or_path: str | Path, *, bins: int | None = None) -> Scheme:
         With the cells that no segment holds, the cells that several hold, and the segments that hold none.
     """
     path = Path(name_or_path)
-    path = path if path.suffix == ".toml" else _FOLDER / f"{name_or_path}.toml"
+    path = path if path.is_file() else _FOLDER / f"{name_or_path}.toml"
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-        scheme_bins = document["bins"]
+        scheme_bins = int(document["bins"])
         segments = document["segments"]
         colours = {segment["key"]: segment["colour"] for segment in segments}
         boxes = [(segment["key"], cells.split()) for segment in segments for cells in segment["cells"]]
+        if not 2 <= scheme_bins <= 9 or not all(re.fullmatch("#[0-9a-fA-F]{6}", one) for one in colours.values()):
+            raise ValueError
         held = [(key, "".join(cell)) for key, (r, f, m) in boxes for cell in itertools.product(r, f, m)]
     except FileNotFoundError:
         fix = f"Schemes are: {', '.join(sorted(file.stem for file in _FOLDER.glob('*.toml')))}."
         raise ClinicFileError(Problem(path.name, "no such scheme", fix)) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        fix = 'It needs bins and [[segments]] with key, colour and cells = ["45 45 3"].'
+        fix = 'It needs bins (2 to 9) and [[segments]] with key, colour = "#1b6e5a" and cells = ["45 45 3"].'
         raise ClinicFileError(Problem(path.name, "is no scheme file", fix)) from None
     problems = _faults(path.name, scheme_bins, [segment["key"] for segment in segments], held)
     if bins not in {None, scheme_bins}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,39 @@ from rfmkit.errors import ClinicFileError, ExportError, Problem, SurroundingsErr
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file that was read: where, what identifies its content, how many bytes."""
+    """One file of an export.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    name : str
+        What messages call it: its name, or its path from the clinic file where several have that name.
+    sha256 : str
+        What identifies its content.
+    size : int
+        Bytes.
+    changed : int
+        When it was last written, in nanoseconds: a file that is still being copied changes while it is read.
+    """
 
     path: Path
+    name: str
     sha256: str
     size: int
+    changed: int
 
 
 def input_files(source: str, folder: Path, where: str) -> list[InputFile]:
     """Find the files that a clinic file's `source` names, in name order.
+
+    Parameters
+    ----------
+    source : str
+        A path or a pattern with ``*`` and ``?``, from `folder` on.
+    folder : pathlib.Path
+        Where the clinic file lies.
+    where : str
+        The key of the clinic file, for messages.
 
     Raises
     ------
@@ -31,21 +56,53 @@ def input_files(source: str, folder: Path, where: str) -> list[InputFile]:
     SurroundingsError
         If one may not be read.
     """
-    pattern = str(folder / source)
-    paths = [Path(pattern)] if Path(pattern).is_file() else [Path(name) for name in sorted(glob.glob(pattern))]
+    exact = folder / source
+    pattern = source if Path(source).is_absolute() else os.path.join(glob.escape(str(folder)), source)
+    paths = [exact] if exact.is_file() else [Path(name) for name in sorted(glob.glob(pattern)) if Path(name).is_file()]
     if not paths:
         fix = "The path is relative to the clinic file; it may hold * and ?."
         raise ClinicFileError(Problem(where, f"no such file: {source}", fix))
-    files = []
-    for path in paths:
-        try:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            reason = f"cannot be read ({error.strerror})"
-            raise SurroundingsError(Problem(path.name, reason, "Check the file's permissions.")) from None
-        files.append(InputFile(path, digest, path.stat().st_size))
-    empty = [Problem(file.path.name, "is empty (0 bytes)", "Export it again.") for file in files if not file.size]
+    alike = len({path.name for path in paths}) < len(paths)
+    names = [Path(os.path.relpath(path, folder)).as_posix() if alike else path.name for path in paths]
+    files = [_digested(path, name) for path, name in zip(paths, names, strict=True)]
+    empty = [Problem(file.name, "is empty (0 bytes)", "Export it again.") for file in files if not file.size]
     if empty:
         raise ExportError(empty)
     return files
+
+
+def check_settled(files: list[InputFile]) -> None:
+    """Hold that files are as they were when they were identified.
+
+    Raises
+    ------
+    ExportError
+        If one has changed since: what was read is not what its digest says.
+    """
+    moved = []
+    for file in files:
+        try:
+            now = file.path.stat()
+        except OSError:
+            moved.append(file)
+            continue
+        if (now.st_size, now.st_mtime_ns) != (file.size, file.changed):
+            moved.append(file)
+    if moved:
+        fix = "It may still be copied: wait until it is whole, then run again."
+        raise ExportError(Problem(file.name, "changed while it was read", fix) for file in moved)
+
+
+def _digested(path: Path, name: str) -> InputFile:
+    try:
+        with path.open("rb") as stream:
+            stat = os.fstat(stream.fileno())
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SurroundingsError(unreadable(name, error)) from None
+    return InputFile(path, name, digest, stat.st_size, stat.st_mtime_ns)
+
+
+def unreadable(name: str, error: OSError) -> Problem:
+    """That the system does not let a file be read."""
+    return Problem(name, f"cannot be read ({error.strerror})", "Check that it is there and its permissions.")

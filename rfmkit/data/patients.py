@@ -33,23 +33,23 @@ def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: 
         sum, money), in the order of the ids.
     """
     inside = _until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, window_months)
-    people = inside.group_by("patient_id").aggregate(
-        last=inside.visit_date.max(),
-        visit_count=inside.count(),
-        total_spend=inside.amount.sum().cast("float64"),
+    days = inside.select("patient_id", "visit_date", "amount", visit=ibis.literal(1))
+    if refunds is not None:
+        back = _until(as_table(refunds, "patient_id", "visit_date", "amount"), as_of, window_months)
+        days = ibis.union(days, back.select("patient_id", "visit_date", "amount", visit=ibis.literal(0)))
+    people = days.group_by("patient_id").aggregate(
+        last=days.visit_date.max(where=days.visit == 1),
+        visit_count=days.visit.sum(),
+        # Summed as DECIMAL: equal sums are equal values, whatever they are made of.
+        total_spend=days.amount.sum().cast("float64"),
     )
-    people = people.select(
+    people = people.filter(people.visit_count > 0).select(
         "patient_id",
         recency_days=ibis.literal(as_of).delta(people.last, unit="day"),
         visit_count=people.visit_count,
         total_spend=people.total_spend,
     )
-    frame = people.order_by("patient_id").execute()
-    if refunds is not None:
-        taken = _until(as_table(refunds, "patient_id", "visit_date", "amount"), as_of, window_months)
-        back = taken.group_by("patient_id").aggregate(back=taken.amount.sum().cast("float64")).execute()
-        frame["total_spend"] += frame["patient_id"].map(back.set_index("patient_id")["back"]).fillna(0.0)
-    return frame
+    return people.order_by("patient_id").execute()
 
 
 def _until(rows: ir.Table, as_of: dt.date, window_months: int) -> ir.Table:
@@ -87,6 +87,13 @@ def btyd_summary(visits: Rows, as_of: dt.date) -> pd.DataFrame:
 
 def calibration_holdout(visits: Rows, calibration_end: dt.date, as_of: dt.date) -> pd.DataFrame:
     """Summarise histories up to `calibration_end` and count what came after, up to `as_of`.
+
+    Parameters
+    ----------
+    visits : pandas.DataFrame, path or ibis.Table
+        ``patient_id, visit_date, amount``, one row a visit.
+    calibration_end, as_of : datetime.date
+        Last day of the histories, and of what is counted after them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Files as they are: each becomes a table of its cells, with the file and row of every line."""
+"""Files as they are: each becomes a table of its cells as text, with the file and row of every line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
+import ibis.expr.datatypes as dtypes
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -19,8 +20,8 @@ import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
-from rfmkit.data.inputs import InputFile
-from rfmkit.errors import ExportError, Problem
+from rfmkit.data.inputs import InputFile, unreadable
+from rfmkit.errors import ExportError, Problem, SurroundingsError
 
 FILE, ROW = "_file", "_row"
 #: Columns of an export that the clinic file does not map keep their heading behind this mark.
@@ -28,6 +29,7 @@ UNMAPPED = "_cell:"
 REJECT_COLUMNS = ["file", "row", "column", "reason", "line"]
 
 _CHUNK_BYTES = 1 << 22
+_PARQUET = {".parquet", ".pq"}
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -38,8 +40,8 @@ class Export:
     Attributes
     ----------
     cells : ibis.Table
-        One row a line; rfmkit's column names where the clinic file maps a heading, ``_cell:<heading>`` for the
-        rest; text from CSV, typed from Parquet; ``_file`` and ``_row``, as a spreadsheet counts them.
+        One row a line, all text; rfmkit's column names where the clinic file maps a heading, ``_cell:<heading>`` for
+        the rest, in the order of the first file; ``_file`` and ``_row``, as a spreadsheet counts them.
     broken : pandas.DataFrame
         Lines with more or fewer fields than headings: ``file, row, column, reason, line``.
     """
@@ -60,6 +62,10 @@ def read_export(files: list[InputFile], spec, scratch: Path) -> Export:
     scratch : pathlib.Path
         A private folder for the cells.
 
+    Returns
+    -------
+    Export
+
     Raises
     ------
     ExportError
@@ -67,37 +73,77 @@ def read_export(files: list[InputFile], spec, scratch: Path) -> Export:
         once.
     """
     con = ibis.duckdb.connect(temp_directory=str(scratch))
+    con.raw_sql("SET TimeZone = 'UTC'")
     tables, broken, problems = [], [], []
     for number, file in enumerate(files):
         try:
-            if file.path.suffix.lower() in {".parquet", ".pq"}:
-                table = _read_parquet(con, file, spec)
+            if file.path.suffix.lower() in _PARQUET:
+                tables.append(_read_parquet(con, file, spec))
             else:
                 staged = scratch / f"{number}.parquet"
                 broken.append(_stage_csv(file, spec, staged))
-                table = con.read_parquet(str(staged))
-            tables.append(table)
+                tables.append(con.read_parquet(str(staged)))
         except ExportError as error:
             problems += error.problems
+        except OSError as error:
+            if error.filename and Path(error.filename) == file.path:
+                raise SurroundingsError(unreadable(file.name, error)) from None
+            raise
     if problems:
         raise ExportError(problems)
-    shared = [name for name in tables[0].columns if all(name in table.columns for table in tables)]
-    cells = ibis.union(*[table.select(shared) for table in tables]) if len(tables) > 1 else tables[0]
+    cells = _together(tables)
     faults = pd.concat(broken, ignore_index=True) if broken else pd.DataFrame(columns=REJECT_COLUMNS)
     if not len(faults) and not cells.count().execute():
-        raise ExportError(Problem(files[0].path.name, "has a header and no line", "Export it again."))
+        raise ExportError(Problem(files[0].name, "has a header and no line", "Export it again."))
     return Export(cells, faults)
 
 
+def _together(tables: list[ir.Table]) -> ir.Table:
+    """Files as one table; a column that a file does not have is empty there."""
+    names = list(dict.fromkeys(name for table in tables for name in table.columns))
+    filled = [
+        table.select(*[table[name] if name in table.columns else ibis.null(str).name(name) for name in names])
+        for table in tables
+    ]
+    return ibis.union(*filled) if len(filled) > 1 else filled[0]
+
+
 def _read_parquet(con, file: InputFile, spec) -> ir.Table:
+    """The cells of a Parquet file, written as the clinic file says that text is written."""
     try:
-        headings = pa.parquet.read_schema(file.path).names
+        schema = pa.parquet.read_schema(file.path)
         table = con.read_parquet(str(file.path), file_row_number=True)
-    except (pa.ArrowException, OSError):
-        raise ExportError(Problem(file.path.name, "is no Parquet file, or a damaged one", "Export it again.")) from None
-    names = _names(file, headings, spec)
-    columns = {name: table[headings[position]] for name, position in names.items()}
-    return table.select(**columns, **{FILE: ibis.literal(file.path.name), ROW: table.file_row_number + 1})
+    except Exception as error:  # the engine's own class for a damaged file is behind its door
+        if isinstance(error, OSError) and error.filename:
+            raise
+        fix = "Export it again; a Parquet file's columns differ in more than case, and none is file_row_number."
+        raise ExportError(Problem(file.name, "is no Parquet file, or a damaged one", fix)) from None
+    zoned = [field.name for field in schema if pa.types.is_timestamp(field.type) and field.type.tz]
+    names = _names(file, schema.names, spec)
+    problems = [
+        Problem(f"{file.name} «{heading}»", "has a time zone, so its day is not certain", "Export plain dates.")
+        for name, position in names.items()
+        if (heading := schema.names[position]) in zoned and not name.startswith(UNMAPPED)
+    ]
+    if problems:
+        raise ExportError(problems)
+    columns = {name: _as_text(table[schema.names[position]], spec) for name, position in names.items()}
+    return table.select(**columns, **{FILE: ibis.literal(file.name), ROW: table.file_row_number + 1})
+
+
+def _as_text(cell: ir.Column, spec) -> ir.StringColumn:
+    """A typed cell in the words of the clinic file: one way of reading serves all files."""
+    kind = cell.type()
+    if isinstance(kind, dtypes.Date | dtypes.Timestamp):
+        return cell.cast("timestamp").strftime(spec.date_format)
+    if isinstance(kind, dtypes.Floating):
+        # Sums of floats carry noise behind the sixth decimal; a whole number is written without decimals.
+        whole = cell.cast("decimal(38, 6)").cast(str).re_replace(r"\.?0+$", "")
+        known = cell.notnull() & ~cell.isnan() & ~cell.isinf() & (cell.abs() < 1e30)
+        return ibis.ifelse(known, whole.replace(".", spec.decimal), cell.cast(str).nullif("nan"))
+    if isinstance(kind, dtypes.Decimal):
+        return cell.cast(str).re_replace(r"(\.[0-9]*?)0+$", r"\1").re_replace(r"\.$", "").replace(".", spec.decimal)
+    return cell.cast(str)
 
 
 def _stage_csv(file: InputFile, spec, staged: Path) -> pd.DataFrame:
@@ -106,11 +152,15 @@ def _stage_csv(file: InputFile, spec, staged: Path) -> pd.DataFrame:
     with text.open("w", encoding="utf-8", newline="") as stream:
         for chunk in _decoded(file, spec):
             stream.write(chunk)
-    with text.open(encoding="utf-8", newline="") as stream:
-        reader = csv.reader(stream, delimiter=spec.delimiter)
-        first = next(reader, [])
-        headings = [heading.strip() for heading in first] if spec.header else [str(n + 1) for n in range(len(first))]
-        skipped = reader.line_num if spec.header else 0
+    try:
+        with text.open(encoding="utf-8", newline="") as stream:
+            reader = csv.reader(stream, delimiter=spec.delimiter)
+            first = next(reader, [])
+            skipped = reader.line_num if spec.header else 0
+    except csv.Error:
+        fix = "Check delimiter and encoding in the clinic file."
+        raise ExportError(Problem(f"{file.name}:1", "is no line of headings", fix)) from None
+    headings = [heading.strip() for heading in first] if spec.header else [str(n + 1) for n in range(len(first))]
     names = _names(file, headings, spec)
     offset = int(spec.header)
     faults: list[tuple[int, str, str]] = []
@@ -140,17 +190,33 @@ def _stage_csv(file: InputFile, spec, staged: Path) -> pd.DataFrame:
                 rows = np.arange(row, row + len(batch) + len(faults))
                 rows = rows[~np.isin(rows, [fault[0] for fault in faults])][: len(batch)]
                 columns = [batch.column(position) for position in names.values()]
-                columns += [pa.repeat(file.path.name, len(batch)), pa.array(rows)]
+                _refuse_swallowed_lines(file, columns, rows, spec.delimiter)
+                columns += [pa.repeat(file.name, len(batch)), pa.array(rows)]
                 writer.write_batch(_without_blank_lines(pa.record_batch(columns, schema=schema), len(names)))
                 row = int(rows[-1]) + 1 if len(rows) else row
     except pa.ArrowInvalid as error:
         if "Empty CSV" not in str(error):
-            raise ExportError(Problem(file.path.name, "cannot be read as lines of cells", "Check delimiter.")) from None
+            fix = "Check delimiter in the clinic file, and quotation marks in the export."
+            raise ExportError(Problem(file.name, "cannot be read as lines of cells", fix)) from None
         pa.parquet.write_table(schema.empty_table(), staged)
     finally:
         text.unlink()
     whole = pd.DataFrame(faults, columns=["row", "reason", "line"])
-    return whole.assign(file=file.path.name, column="")[REJECT_COLUMNS]
+    return whole.assign(file=file.name, column="")[REJECT_COLUMNS]
+
+
+def _refuse_swallowed_lines(file: InputFile, columns: list[pa.Array], rows: np.ndarray, delimiter: str) -> None:
+    """A quoted cell may hold line breaks, but not whole lines: then its closing mark was that of another cell."""
+    least = max(len(columns) - 1, 1)
+    line = rf"\n([^\n]*{re.escape(delimiter)}){{{least}}}"
+    for column in columns:
+        if not pa.compute.any(pa.compute.match_substring(column, "\n")).as_py():
+            continue
+        swallowing = pa.compute.match_substring_regex(column, line).to_numpy(zero_copy_only=False)
+        if swallowing.any():
+            where = f"{file.name}:{rows[swallowing.argmax()]}"
+            fix = "A quotation mark is missing or stray there: correct the export."
+            raise ExportError(Problem(where, "a quoted cell holds whole lines", fix, int(swallowing.sum())))
 
 
 def _without_blank_lines(batch: pa.RecordBatch, cells: int) -> pa.RecordBatch:
@@ -162,10 +228,9 @@ def _without_blank_lines(batch: pa.RecordBatch, cells: int) -> pa.RecordBatch:
 
 def _decoded(file: InputFile, spec) -> Iterator[str]:
     """Yield the text of a file, strictly decoded, in chunks of whole lines."""
-    name = file.path.name
     encoding = spec.encoding or _found_encoding(file.path)
     decode = codecs.getincrementaldecoder(encoding)(errors="strict")
-    lines, quotes, rest = 1, 0, ""
+    lines, rest, last = 1, "", ""
     with file.path.open("rb") as stream:
         while True:
             block = stream.read(_CHUNK_BYTES)
@@ -174,20 +239,20 @@ def _decoded(file: InputFile, spec) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 row = lines + rest.count("\n") + error.object[: error.start].count(b"\n")
                 fix = f'Write its real encoding in the clinic file, for example encoding = "{_other_than(encoding)}".'
-                raise ExportError(Problem(f"{name}:{row}", f"is not {encoding} text", fix)) from None
+                raise ExportError(Problem(f"{file.name}:{row}", f"is not {encoding} text", fix)) from None
             if lines == 1:
                 chunk = chunk.removeprefix("\ufeff")
             if "\0" in chunk:
                 fix = "Write its real encoding in the clinic file (utf-16?), or export it again."
-                raise ExportError(Problem(f"{name}:{lines}", "holds zero bytes", fix))
+                raise ExportError(Problem(f"{file.name}:{lines}", "holds zero bytes", fix))
             whole, newline, rest = chunk.rpartition("\n") if block else (chunk, "", "")
             lines += whole.count("\n") + len(newline)
-            quotes += whole.count('"')
+            last = whole.rpartition("\n")[2] if whole else last
             yield (_single_spaced(whole) if spec.delimiter == " " else whole) + newline
             if not block:
                 break
-    if quotes % 2:
-        raise ExportError(Problem(name, "ends inside a quoted cell", "The file is cut short; export it again."))
+    if re.search(rf'(^|{re.escape(spec.delimiter)})"([^"]|"")*$', last):
+        raise ExportError(Problem(file.name, "ends inside a quoted cell", "The file is cut short; export it again."))
 
 
 def _single_spaced(text: str) -> str:
@@ -206,24 +271,27 @@ def _other_than(encoding: str) -> str:
 
 
 def _names(file: InputFile, headings: list[str], spec) -> dict[str, int]:
-    """The position of each column under its name in rfmkit; every heading that is missing or doubled is reported."""
+    """The position of each column under its name in rfmkit, in the file's order; all missing or doubled are told."""
     mapped = {name: heading for name, heading in spec.columns.model_dump().items() if heading is not None}
     problems = []
     for name, heading in mapped.items():
         times = headings.count(heading)
         if times == 1:
             continue
-        where = f"{file.path.name}:1 «{heading}»" if spec.header else f"{file.path.name} column {heading}"
+        where = f"{file.name}:1 «{heading}»" if spec.header else f"{file.name} column {heading}"
         near = difflib.get_close_matches(heading, headings, n=1)
+        # The other headings are not told: a file without a header has a patient in their place.
         fix = f"Is it «{near[0]}»? " if near and not times else ""
-        fix += f"Correct columns.{name} in the clinic file; the file has: {', '.join(f'«{one}»' for one in headings)}."
+        fix += f"Correct columns.{name} in the clinic file, or the export; its first line has {len(headings)} cells."
         problems.append(Problem(where, f"stands {times} times" if times else "no such column", fix))
     if problems:
         raise ExportError(problems)
-    names = {name: headings.index(heading) for name, heading in mapped.items()}
-    taken = set(names.values())
+    places = [(headings.index(heading), name) for name, heading in mapped.items()]
+    taken = {position for position, _ in places}
+    seen: dict[str, int] = {}
     for position, heading in enumerate(headings):
         if position not in taken:
-            name = UNMAPPED + heading
-            names[name if name not in names else f"{name} ({position + 1})"] = position
-    return names
+            seen[heading] = seen.get(heading, 0) + 1
+            again = f" ({seen[heading]})" if seen[heading] > 1 else ""
+            places.append((position, f"{UNMAPPED}{heading}{again}"))
+    return {name: position for position, name in sorted(places)}

@@ -31,6 +31,11 @@ def visits_from(transactions: Rows) -> ir.Table | pd.DataFrame:
 def refunds_from(transactions: Rows) -> ir.Table | pd.DataFrame:
     """Sum the refunds of days on which the patient had nothing else.
 
+    Parameters
+    ----------
+    transactions : pandas.DataFrame, path or ibis.Table
+        ``patient_id, visit_date, amount`` and, where known, ``receipt_id``.
+
     Returns
     -------
     pandas.DataFrame, or ibis.Table for an Ibis table

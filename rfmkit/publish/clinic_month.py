@@ -108,7 +108,7 @@ def publish_clinic_month(
         with disk_faults(target), watch.stage("reading"):
             sweep(target)
             made_from = fingerprint(study)
-        if is_unchanged(target, made_from):
+        if is_unchanged(target, made_from, today):
             return Published("unchanged", target / REPORT)
         _compute(study, watch)
         with disk_faults(target):

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from rfmkit.clinic import LOCALES
 from rfmkit.publish.clinic_month import REPORT
 from rfmkit.publish.folders import disk_faults, replace_file
 from rfmkit.publish.manifest import NAME, read_manifest
 
 _LOCK_SECONDS = 60
+#: What the list shows of a manifest; one without it is none of ours.
+_SHOWN = {"name", "locale", "month"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def _found(out: Path) -> dict[str, list[tuple[dict, str]]]:
     for file in sorted(out.glob(f"[!.]*/[0-9][0-9][0-9][0-9]-[0-9][0-9]/{NAME}"), reverse=True):
         manifest = read_manifest(file.parent)
         if manifest is None or not (file.parent / REPORT).is_file():
+            continue
+        if not manifest.keys() >= _SHOWN or manifest["locale"] not in LOCALES:
             continue
         key = file.parent.parent.name
         clinics.setdefault(key, []).append((manifest, f"{quote(key)}/{file.parent.name}/{REPORT}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import platform
@@ -22,7 +23,7 @@ _PACKAGE = Path(__file__).parent.parent
 #: Libraries whose versions can change a number or a page.
 _LIBRARIES = (
     *("babel", "duckdb", "ibis-framework", "ipykernel", "jinja2", "lifetimes", "matplotlib", "nbclient", "nbconvert"),
-    *("nh3", "numpy", "pandas", "papermill", "pyarrow", "scipy", "seaborn", "xlsxwriter"),
+    *("nh3", "numpy", "pandas", "papermill", "pyarrow", "scipy", "xlsxwriter"),
 )
 _CODE = {".py", ".po", ".toml", ".j2", ".css", ".json", ".ipynb"}
 
@@ -76,6 +77,8 @@ def manifest(study: Study, made_from: dict, folder: Path) -> dict:
             **made_from,
             "rows": study.rows,
             "problems": [str(problem) for problem in study.problems],
+            # Told only where it decided something: the same run on a later day would keep these lines.
+            "today": study.today if study.checked["depends_on_today"] else None,
             "parts": parts,
             "outputs": [
                 {"file": name, "sha256": file_digest(folder / name), "bytes": (folder / name).stat().st_size}
@@ -94,7 +97,7 @@ def read_manifest(folder: Path) -> dict | None:
     return found if isinstance(found, dict) else None
 
 
-def is_unchanged(folder: Path, made_from: dict) -> bool:
+def is_unchanged(folder: Path, made_from: dict, today: dt.date | None = None) -> bool:
     """Whether a clinic-month was made from the same things and every file of it is as it was written.
 
     Parameters
@@ -102,9 +105,13 @@ def is_unchanged(folder: Path, made_from: dict) -> bool:
     folder : pathlib.Path
     made_from : dict
         The `fingerprint` of what would be made now.
+    today : datetime.date, optional
+        Asked for only where lines were rejected because their day had not come.
     """
     found = read_manifest(folder)
     if found is None or {key: found.get(key) for key in made_from} != made_from:
+        return False
+    if found.get("today") not in {None, plain(today)}:
         return False
     try:
         return all(file_digest(folder / output["file"]) == output["sha256"] for output in found["outputs"])

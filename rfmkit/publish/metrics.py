@@ -68,7 +68,7 @@ def _part(study: Study, name: str, numbers_of) -> object:
 
 
 def _missing(reason: NotEnoughData) -> dict:
-    return {"status": "not_enough_data", "reason": str(reason)}
+    return {"status": reason.status, "reason": str(reason)}
 
 
 def _loyalty(study: Study) -> dict:
