@@ -272,7 +272,9 @@ def _month(month: str | None) -> str:
     from rfmkit.period import month_period
 
     with _usage("--month"):
-        month_period(month)
+        end = month_period(month).end
+    if end >= _today():
+        raise UsageError(Problem("--month", f"{month} is not over yet", "A report is of a whole month."))
     return month
 
 

@@ -246,6 +246,8 @@ def load_clinic(path: str | Path) -> Clinic:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ClinicFileError(Problem(where, "no such clinic file", "Give the path of a clinic's TOML file.")) from None
+    except IsADirectoryError:
+        raise ClinicFileError(Problem(where, "is a folder", "Give the path of a clinic's TOML file.")) from None
     except (OSError, UnicodeDecodeError):
         raise ClinicFileError(Problem(where, "cannot be read as UTF-8 text", "Save it as UTF-8.")) from None
     except tomllib.TOMLDecodeError as error:

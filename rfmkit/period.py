@@ -36,6 +36,21 @@ class Period(NamedTuple):
         return self.start - dt.timedelta(days=1)
 
 
+def as_day(value: dt.date) -> dt.date:
+    """A date as a day, without the time that a timestamp carries.
+
+    Raises
+    ------
+    TypeError
+        If it is no date.
+    """
+    if not isinstance(value, dt.date):
+        raise TypeError(
+            f"a day is given as datetime.date, for example datetime.date(2026, 10, 31), not as {type(value).__name__}"
+        )
+    return value.date() if isinstance(value, dt.datetime) else value
+
+
 def add_months(day: dt.date, months: int) -> dt.date:
     """The same day of the month, `months` later; the month's last day where it has no such day."""
     years, month = divmod(day.year * 12 + day.month - 1 + months, 12)

@@ -16,9 +16,10 @@ from rfmkit.errors import ExportError, Problem
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pandas as pd
 
 #: A frame, the path of a Parquet or CSV file, or an Ibis table.
-Rows = Union["pd.DataFrame", str, PathLike, "ir.Table"]  # noqa: F821 - a name for readers and type checkers
+Rows = Union["pd.DataFrame", str, PathLike, "ir.Table"]
 
 _TYPES = {
     "patient_id": "string",
@@ -68,16 +69,44 @@ def as_table(rows: Rows, *needed: str) -> ir.Table:
             for name in missing
         )
     if hasattr(rows, "isna"):
-        holes = rows[list(needed)].isna().sum()
-        if holes.any():
-            fix = "Fill them or drop these rows before."
-            raise ExportError(Problem(f"column {name}", "has missing values", fix, n) for name, n in holes.items() if n)
+        _check_frame(rows, needed)
     wrong = {
         name: table[name].cast(kind)
         for name, kind in _TYPES.items()
         if name in table.columns and table.schema()[name] != ibis.dtype(kind)
     }
     return table.mutate(**wrong) if wrong else table
+
+
+def _check_frame(rows: pd.DataFrame, needed: tuple[str, ...]) -> None:
+    """Refuse a frame whose rows would be lost or misread; the engine's own words would quote them."""
+    from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype, is_object_dtype
+
+    problems = []
+    for name in needed:
+        if count := int(rows[name].isna().sum()):
+            fix = "Fill them or drop these rows before."
+            problems.append(Problem(f"column {name}", "has missing values", fix, count))
+    dates, amounts = rows.get("visit_date"), rows.get("amount")
+    if dates is not None and not (is_datetime64_any_dtype(dates) or _all_days(dates)):
+        fix = "Convert it with pandas.to_datetime and its format."
+        problems.append(Problem("column visit_date", f"holds no dates but {dates.dtype}", fix))
+    if amounts is not None and not (is_numeric_dtype(amounts) or (is_object_dtype(amounts) and _all_decimals(amounts))):
+        problems.append(Problem("column amount", f"holds no numbers but {amounts.dtype}", "Convert it to numbers."))
+    if problems:
+        raise ExportError(problems)
+
+
+def _all_days(values: pd.Series) -> bool:
+    from pandas.api.types import infer_dtype
+
+    return infer_dtype(values, skipna=True) in {"date", "datetime"}
+
+
+def _all_decimals(values: pd.Series) -> bool:
+    from pandas.api.types import infer_dtype
+
+    return infer_dtype(values, skipna=True) in {"decimal", "floating", "integer", "mixed-integer-float"}
 
 
 @functools.cache

@@ -54,6 +54,9 @@ class Study(Intake):
     `part` tells beforehand. Its rows are those of its `Intake`.
     """
 
+    def __repr__(self) -> str:
+        return f"<Study of {self.clinic.key}, {self.month}: {', '.join(name for name in dir(self) if name[0] != '_')}>"
+
     def part(self, name: str) -> Part:
         """Whether a part stands: one of ``segments, recommendations, clv, holdout, loyalty, crr``."""
         try:

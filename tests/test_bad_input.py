@@ -80,26 +80,42 @@ def test_no_such_export(run, write_clinic):
     assert "clinic.toml [transactions] source: no such file: ../data/clinic.csv." in run(clinic, CLINIC_FILE)
 
 
-EXPORTS = {
-    "empty file": ("", "clinic.csv: is empty (0 bytes). Export it again."),
-    "header only": (HEAD, "clinic.csv: has a header and no line. Export it again."),
-    "missing column": ("id,date\n1,2026-10-01\n", "clinic.csv:1 «amount»: no such column."),
-    "doubled column": ("id,date,amount,amount\n1,2026-10-01,5,5\n", "clinic.csv:1 «amount»: stands 2 times."),
-    "renamed column": ("id,visited,amount\n1,2026-10-01,5\n", "clinic.csv:1 «date»: no such column."),
-    "text in an amount": ("id,date,amount\n1,2026-10-01,gratis\n", "clinic.csv:2 «amount»: not a number (6 letters)."),
-    "31 February": ("id,date,amount\n1,2026-02-31,5\n", "clinic.csv:2 «date»: not a date (10 characters)."),
-    "a date after today": ("id,date,amount\n1,2999-01-01,5\n", "clinic.csv:2 «date»: after today."),
-    "empty patient id": ("id,date,amount\n,2026-10-01,5\n", "clinic.csv:2 «id»: empty."),
-    "another encoding": (b"id,date,amount\n\xc8\xe2,2026-10-01,5\n", 'encoding = "cp1251"'),
-    "nothing up to the month": ("id,date,amount\n1,2026-11-01,5\n", "clinic.csv: has no visit up to 2026-10-31."),
+INPUTS = {
+    "empty file": ("", EXPORT, "clinic.csv: is empty (0 bytes). Export it again."),
+    "header only": (HEAD, EXPORT, "clinic.csv: has a header and no line. Export it again."),
+    "missing column": ("id,date\n1,2026-10-01\n", CLINIC_FILE, "clinic.csv:1 «amount»: no such column."),
+    "doubled column": ("id,date,amount,amount\n1,2026-10-01,5,5\n", EXPORT, "clinic.csv:1 «amount»: stands 2 times."),
+    "renamed column": ("id,visited,amount\n1,2026-10-01,5\n", CLINIC_FILE, "clinic.csv:1 «date»: no such column."),
+    "text in an amount": (
+        "id,date,amount\n1,2026-10-01,gratis\n",
+        EXPORT,
+        "clinic.csv:2 «amount»: not a number (6 letters).",
+    ),
+    "31 February": ("id,date,amount\n1,2026-02-31,5\n", EXPORT, "clinic.csv:2 «date»: not a date (10 characters)."),
+    "a date after today": ("id,date,amount\n1,2999-01-01,5\n", EXPORT, "clinic.csv:2 «date»: after today."),
+    "empty patient id": ("id,date,amount\n,2026-10-01,5\n", EXPORT, "clinic.csv:2 «id»: empty."),
+    "another encoding": (b"id,date,amount\n\xc8\xe2,2026-10-01,5\n", CLINIC_FILE, 'encoding = "cp1251"'),
+    "another delimiter": ("id;date;amount\n1;2026-10-01;5\n", CLINIC_FILE, 'Write delimiter = ";" in the clinic file.'),
+    "nothing up to the month": (
+        "id,date,amount\n1,2026-11-01,5\n",
+        EXPORT,
+        "clinic.csv: has no visit up to 2026-10-31.",
+    ),
 }
 
 
-@pytest.mark.parametrize(("export", "said"), EXPORTS.values(), ids=EXPORTS.keys())
-def test_an_export_that_must_change(run, write_clinic, export, said):
-    message = run(write_clinic(export), EXPORT)
+@pytest.mark.parametrize(("export", "code", "said"), INPUTS.values(), ids=INPUTS.keys())
+def test_an_input_that_must_change(run, write_clinic, export, code, said):
+    message = run(write_clinic(export), code)
     assert said in message
     assert "gratis" not in message
+
+
+def test_a_month_that_is_not_over(rfmkit_cli, write_clinic, tmp_path):
+    for command in ("run", "check"):
+        answer = rfmkit_cli(command, write_clinic(small_export()), "--month", "2999-01")
+        assert answer.code == 2
+        assert message_of(answer) == "--month: 2999-01 is not over yet. A report is of a whole month.\n"
 
 
 def test_a_clinic_file_with_three_mistakes_tells_all_three(run, write_clinic):
@@ -147,9 +163,12 @@ def test_few_data_make_a_report_that_says_so(rfmkit_cli, write_clinic, tmp_path,
     lacking = {name for name, part in said.items() if part.get("status") == "not_enough_data"}
     assert lacking >= set(missing)
     assert all(parts[name]["reason"] for name in lacking)
-    page = (made / "report.html").read_text(encoding="utf-8")
-    assert page.count('class="reason"') >= ("segments" in missing)
-    assert "nan" not in re.sub(r"base64,[^\"]+", "", page).lower().split()
+    month = metrics["loyalty"]["month"]
+    assert (month["visits"] == 0) == (not missing)
+    assert (month["rpr"] is None) == (not missing)
+    page = re.sub(r"base64,[^\"]+", "", (made / "report.html").read_text(encoding="utf-8"))
+    assert ("groups need" in page or "too few" in page or 'class="reason"' in page) == ("segments" in missing)
+    assert not re.search(r"\bnan\b|\bNone\b|\binf\b", page)
 
 
 def test_hostile_text_stays_text(rfmkit_cli, write_clinic, tmp_path):

@@ -121,6 +121,7 @@ def test_history_shows_no_rise_before_the_data_reach_back():
     history = loyalty_history(visits(*rows), visits(), YEAR.end, period_months=6, active_months=6, months=24)
     assert history["month"].iloc[[0, -1]].tolist() == ["2023-01", "2024-12"]
     assert history["revenue"].sum() == 120
+    assert history.set_index("month")["revenue"].first_valid_index() == "2024-01"  # not zeros before the export
     known = history.set_index("month")["rpr"].dropna()
     assert known.index[0] == "2024-06"  # the first month with six months behind it
     assert history.set_index("month")["crr"].dropna().index[0] == "2024-12"

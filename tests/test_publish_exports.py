@@ -120,8 +120,8 @@ def test_the_workbook_has_numbers_as_numbers():
     made = workbook(study())
     assert made == workbook(study())
     book = sheets(made)
-    assert list(book) == ["Overview", "Segments", "What to do", "By month"]
-    segments = book["Segments"]
+    assert list(book) == ["Overview", "Groups", "What to do", "By month"]
+    segments = book["Groups"]
     assert segments.freeze_panes == "B2"
     assert segments.auto_filter.ref == "A1:D3"
     assert [cell.value for cell in segments[2]] == ["Champions", 3, pytest.approx(3 / 7), 1234.5]
@@ -136,7 +136,7 @@ def test_the_workbook_has_numbers_as_numbers():
 )
 def test_the_workbook_speaks_the_readers_language(locale, form):
     book = sheets(workbook(study(locale)))
-    assert not {"Segments", "Overview"} & set(book)
+    assert not {"Groups", "Overview"} & set(book)
     second = list(book.values())[1]
     assert second["A2"].value == Reader(locale).name("segment", "champions")
     assert second["D2"].number_format == form
@@ -151,11 +151,11 @@ def test_the_workbook_does_not_speak_of_what_is_not_there():
     "name", ["=1+1", "{=1+1}", "@SUM(A1)", "http://elsewhere.invalid", "internal:Sheet1!A1", "+7", "-1"]
 )
 def test_no_name_is_a_formula_or_a_link(name):
-    cell = sheets(workbook(study(segment=name)))["Segments"]["A2"]
+    cell = sheets(workbook(study(segment=name)))["Groups"]["A2"]
     assert (cell.data_type, cell.value, cell.hyperlink) == ("s", name, None)
 
 
 def test_columns_are_as_wide_as_their_numbers():
     groups = study()
     groups.segments = groups.segments.assign(revenue=[123456789.0, 1.0])
-    assert sheets(workbook(groups))["Segments"].column_dimensions["D"].width > len("€123,456,789")
+    assert sheets(workbook(groups))["Groups"].column_dimensions["D"].width > len("€123,456,789")

@@ -246,7 +246,7 @@ def test_without_a_model_nothing_is_said_to_be_at_stake():
     frame = frames.RECOMMENDATIONS.assign(value_at_risk=float("nan"), clv=float("nan"), probability_alive=float("nan"))
     assert "At stake" not in tables.recommendations(frame).html
     table = tables.priorities(frame).html
-    assert "Groups by what they spent" in table
+    assert "Groups by revenue" in table
     assert "not known what is at stake" in table
 
 

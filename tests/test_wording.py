@@ -190,6 +190,8 @@ def test_every_segment_of_every_scheme_has_words_in_every_language():
 REASONS = [
     ("few_patients", {"have": 21, "need": 50}),
     ("few_repeat_patients", {"have": 3, "need": 50}),
+    ("few_paying_patients", {"have": 3, "need": 50}),
+    ("no_model_beats_history", {"mae": 1.25, "naive_mae": 1.5}),
     ("model_not_converged", {"model": "mbg_nbd"}),
     ("no_mean_spend", {"q": 0.82}),
     ("short_history", {"have_months": 8, "need_months": 12}),

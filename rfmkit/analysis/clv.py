@@ -59,6 +59,11 @@ class ClvModel:
     unpaid: int
     correlation: float
 
+    def _repr_html_(self) -> str:
+        rows = {**self.parameters, "log-likelihood": self.log_likelihood, **self.spend_parameters}
+        frame = pd.DataFrame({"value": rows}).round(4)
+        return frame.rename_axis(f"{self.model}: {self.patients} patients, {self.repeat_patients} came back").to_html()
+
     @property
     def aic(self) -> float:
         """Akaike's criterion of the visit model: 2k − 2 log-likelihood."""
@@ -166,6 +171,8 @@ class ClvModel:
         margin × Σ over months m of the horizon: expected visits in m × expected visit value / (1 + monthly)^m, with
         monthly = (1 + annual)^(1/12) − 1 and months of 365.25/12 days.
         """
+        if horizon_months < 1 or not 0 <= annual_discount_rate < 10 or not 0 < margin <= 1:
+            raise ValueError("horizon_months is 1 or more, annual_discount_rate 0 to 10 (0.12 is 12 %), margin up to 1")
         monthly = (1 + annual_discount_rate) ** (1 / 12) - 1
         until = [self.expected_visits(summary, month * MONTH_DAYS).to_numpy() for month in range(1, horizon_months + 1)]
         in_month = np.diff(np.vstack([np.zeros(len(summary)), *until]), axis=0)
@@ -305,7 +312,7 @@ def known_from_start(summary: pd.DataFrame, as_of: dt.date, complete_history: bo
 
 
 _VISIT_BANDS = ([0, 1, 2, 3, 5, 9, np.inf], ["1", "2", "3", "4-5", "6-9", "10+"])
-_MONTH_BANDS = ([-1, 1, 3, 6, 12, 24, np.inf], ["0-1", "1-3", "3-6", "6-12", "12-24", "24+"])
+_MONTH_BANDS = ([-1, 1, 3, 6, 12, 24, np.inf], ["≤ 1", "≤ 3", "≤ 6", "≤ 12", "≤ 24", "> 24"])
 
 
 def alive_grid(patients: pd.DataFrame) -> pd.DataFrame:

@@ -21,6 +21,11 @@ VISIT_MODELS = {
 }
 SPEND_PARAMETERS = ("p", "q", "v")
 
+#: Parameters that are lengths of time.
+_TIMES = {"bg_nbd": {"alpha"}, "mbg_nbd": {"alpha"}, "pareto_nbd": {"alpha", "beta"}}
+#: Days are counted in a unit in which the longest history is so long, as lifetimes does when it fits: over some hundred
+#: visits its hypergeometric functions overflow in days.
+_LONGEST = 10.0
 _FITTERS = {"bg_nbd": "BetaGeoFitter", "mbg_nbd": "ModifiedBetaGeoFitter", "pareto_nbd": "ParetoNBDFitter"}
 
 
@@ -73,19 +78,24 @@ def fit_visits(summary: pd.DataFrame, model: str) -> tuple[dict[str, float], flo
         except (np.linalg.LinAlgError, ValueError, FloatingPointError):
             raise NotEnoughData("model_not_converged", model=model) from None
         parameters = {name: float(fitter.params_[name]) for name in VISIT_MODELS[model]}
-        log_likelihood = _log_likelihood(fitter, model, list(parameters.values()), rows)
+        log_likelihood = _log_likelihood(fitter, model, parameters, rows)
     if not np.isfinite([*parameters.values(), log_likelihood]).all() or min(parameters.values()) <= 0:
         raise NotEnoughData("model_not_converged", model=model)
     return parameters, log_likelihood
 
 
-def _log_likelihood(fitter, model: str, parameters: list[float], rows: pd.DataFrame) -> float:
+def _log_likelihood(fitter, model: str, parameters: dict[str, float], rows: pd.DataFrame) -> float:
     """Σ ln L over patients in days, of what lifetimes states as a mean (or, for Pareto/NBD, a sum by mean weight)."""
-    data = [rows[name].to_numpy() for name in ["frequency", "recency", "T"]]
+    unit = _unit(rows)
+    data = _history(rows, unit)
     weights = rows["weights"].to_numpy()
+    values = list(_in_unit(model, parameters, unit).values())
     if model == "pareto_nbd":
-        return float(fitter._conditional_log_likelihood(parameters, *data) @ weights)
-    return -float(fitter._negative_log_likelihood(np.log(parameters), *data, weights, 0) * weights.sum())
+        total = float(fitter._conditional_log_likelihood(values, *data) @ weights)
+    else:
+        total = -float(fitter._negative_log_likelihood(np.log(values), *data, weights, 0) * weights.sum())
+    # A density per unit is one per day times the days in a unit, once for each repeat visit.
+    return total - float(weights @ data[0]) * np.log(unit)
 
 
 def fit_spend(summary: pd.DataFrame) -> tuple[dict[str, float], float]:
@@ -129,15 +139,19 @@ def fit_spend(summary: pd.DataFrame) -> tuple[dict[str, float], float]:
 
 def probability_alive(summary: pd.DataFrame, model: str, parameters: dict[str, float]) -> np.ndarray:
     """Probability that each patient has not left for good, at the end of T."""
-    with _fitter(model, parameters) as fitter:
-        return np.asarray(fitter.conditional_probability_alive(*_history(summary)), dtype=float).reshape(len(summary))
+    unit = _unit(summary)
+    with _fitter(model, _in_unit(model, parameters, unit)) as fitter:
+        values = fitter.conditional_probability_alive(*_history(summary, unit))
+    return np.asarray(values, dtype=float).reshape(len(summary))
 
 
 def expected_visits(summary: pd.DataFrame, horizon_days: float, model: str, parameters: dict[str, float]) -> np.ndarray:
     """Number of visits to expect of each patient in the `horizon_days` after T."""
-    with _fitter(model, parameters) as fitter:
+    unit = _unit(summary)
+    with _fitter(model, _in_unit(model, parameters, unit)) as fitter:
         expect = fitter.conditional_expected_number_of_purchases_up_to_time
-        return np.asarray(expect(horizon_days, *_history(summary)), dtype=float).reshape(len(summary))
+        values = expect(horizon_days / unit, *_history(summary, unit))
+    return np.asarray(values, dtype=float).reshape(len(summary))
 
 
 @contextlib.contextmanager
@@ -148,5 +162,16 @@ def _fitter(model: str, parameters: dict[str, float]):
         yield fitter
 
 
-def _history(summary: pd.DataFrame) -> tuple[np.ndarray, ...]:
-    return tuple(summary[name].to_numpy(dtype=float) for name in ["frequency", "recency", "T"])
+def _unit(summary: pd.DataFrame) -> float:
+    """Days in a unit of time."""
+    return max(float(summary["T"].max()), 1.0) / _LONGEST if len(summary) else 1.0
+
+
+def _in_unit(model: str, parameters: dict[str, float], unit: float) -> dict[str, float]:
+    times = _TIMES[model]
+    return {name: value / unit if name in times else value for name, value in parameters.items()}
+
+
+def _history(summary: pd.DataFrame, unit: float) -> tuple[np.ndarray, ...]:
+    x, t_x, age = (summary[name].to_numpy(dtype=float) for name in ["frequency", "recency", "T"])
+    return x, t_x / unit, age / unit

@@ -227,20 +227,22 @@ def loyalty_history(
     """
     rows = as_table(visits, "patient_id", "visit_date", "amount")
     first = rows.visit_date.min().execute()
+    # Of the months before the export nothing is known, and a window that begins before it would show a rise that is
+    # none; the last month is shown as it is.
+    begin = as_of if pd.isna(first) else pd.Timestamp(first).date().replace(day=1)
     records = []
     for end in month_ends(as_of, months):
         period, active = Period.trailing(end, period_months), Period.trailing(end, active_months)
-        figures = period_figures(rows, refunds, Period.trailing(end, 1))
-        record = {"month": f"{end:%Y-%m}", "revenue": figures.revenue, "visits": figures.visits}
-        if not pd.isna(first) and pd.Timestamp(first).date() <= end:
-            # A window that begins before the export would show a rise that is none; the last one is shown as it is.
-            reached = pd.Timestamp(first).date().replace(day=1) if end < as_of else dt.date.min
-            if reached <= active.start:
-                record["active_patients"] = int(_inside(rows, active).patient_id.nunique().execute())
-            if reached <= period.start:
-                rates = {"rpr": repeat_purchase_rate, "aov": average_order_value}
-                record |= {name: _value(known_or_none(rate, rows, period)) for name, rate in rates.items()}
+        record = {"month": f"{end:%Y-%m}"}
+        if begin <= end:
+            figures = period_figures(rows, refunds, Period.trailing(end, 1))
+            record |= {"revenue": figures.revenue, "visits": figures.visits}
             record["crr"] = _value(known_or_none(customer_retention_rate, rows, period, active_months))
+        if begin <= active.start or end == as_of:
+            record["active_patients"] = int(_inside(rows, active).patient_id.nunique().execute())
+        if begin <= period.start or end == as_of:
+            rates = {"rpr": repeat_purchase_rate, "aov": average_order_value}
+            record |= {name: _value(known_or_none(rate, rows, period)) for name, rate in rates.items()}
         records.append(record)
     columns = ["month", "revenue", "visits", "active_patients", "rpr", "aov", "crr"]
     return pd.DataFrame.from_records(records).reindex(columns=columns)

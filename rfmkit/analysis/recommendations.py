@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from rfmkit.analysis.segments import INACTIVE
+
 COLUMNS = [
     "segment",
     "colour",
@@ -28,8 +30,10 @@ def rank_recommendations(segments: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``segment, colour, patients, revenue, clv, value_at_risk, probability_alive, recency_days``, the group with the
-        most value at risk first; by revenue where no model says what is at risk.
+        most value at risk first; by revenue where no model says what is at risk. `inactive` is no group of the scheme
+        but everybody whom it does not score: it comes last.
     """
     stake = "value_at_risk" if segments["value_at_risk"].notna().any() else "revenue"
-    ranked = segments[segments["patients"] > 0].sort_values(stake, ascending=False, kind="stable", ignore_index=True)
-    return ranked[COLUMNS]
+    ranked = segments[segments["patients"] > 0].sort_values(stake, ascending=False, kind="stable")
+    outside = ranked["segment"] == INACTIVE
+    return pd.concat([ranked[~outside], ranked[outside]], ignore_index=True)[COLUMNS]

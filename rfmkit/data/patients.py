@@ -8,8 +8,10 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from rfmkit.period import Period
+from rfmkit.period import Period, as_day
 from rfmkit.rows import Rows, as_table
+
+_LOG_UNIT = 1e12
 
 
 def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: Rows | None = None) -> pd.DataFrame:
@@ -32,6 +34,9 @@ def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: 
         ``patient_id``, ``recency_days`` (days from the last visit to `as_of`), ``visit_count``, ``total_spend`` (net
         sum, money), in the order of the ids.
     """
+    as_of = as_day(as_of)
+    if window_months < 0:
+        raise ValueError("window_months must be 0 (the whole history) or more")
     inside = _until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, window_months)
     days = inside.select("patient_id", "visit_date", "amount", visit=ibis.literal(1))
     if refunds is not None:
@@ -82,6 +87,7 @@ def btyd_summary(visits: Rows, as_of: dt.date) -> pd.DataFrame:
     Fader, P. S., Hardie, B. G. S. and Lee, K. L. (2005). "Counting Your Customers" the Easy Way. Marketing Science
     24(2), for x, t_x and T.
     """
+    as_of = as_day(as_of)
     return _summary(_until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, 0), as_of)
 
 
@@ -102,6 +108,7 @@ def calibration_holdout(visits: Rows, calibration_end: dt.date, as_of: dt.date) 
         ``frequency_holdout`` (visits after it), ``monetary_value_holdout`` (their net amount ÷ their number, 0 without
         any), ``duration_holdout`` (days).
     """
+    calibration_end, as_of = as_day(calibration_end), as_day(as_of)
     rows = _until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, 0)
     later = rows.filter(rows.visit_date > calibration_end)
     after = (
@@ -130,7 +137,8 @@ def _summary(rows: ir.Table, as_of: dt.date) -> pd.DataFrame:
         last=rows.visit_date.max(),
         frequency=rows.count() - 1,
         spent=rows.amount.sum(where=repeat).cast("float64").fill_null(0.0),
-        log_intervals=gap.cast("float64").ln().sum(where=repeat).fill_null(0.0),
+        # Summed as whole numbers: the sum of floats depends on the order in which threads deliver them.
+        log_intervals=(gap.cast("float64").ln() * _LOG_UNIT).round().cast("int64").sum(where=repeat).fill_null(0),
     )
     frame = people.select(
         "patient_id",
@@ -138,6 +146,6 @@ def _summary(rows: ir.Table, as_of: dt.date) -> pd.DataFrame:
         recency=people.last.delta(people.first, unit="day"),
         T=ibis.literal(as_of).delta(people.first, unit="day"),
         monetary_value=people.spent / ibis.greatest(people.frequency, 1),
-        log_intervals=people.log_intervals,
+        log_intervals=people.log_intervals / _LOG_UNIT,
     )
     return frame.order_by("patient_id").execute()

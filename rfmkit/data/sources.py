@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import difflib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from rfmkit.data.inputs import InputFile, unreadable
-from rfmkit.errors import ExportError, Problem, SurroundingsError
+from rfmkit.errors import ClinicFileError, ExportError, Problem, RfmkitError, SurroundingsError, raise_all
 
 FILE, ROW = "_file", "_row"
 #: Columns of an export that the clinic file does not map keep their heading behind this mark.
@@ -29,6 +30,7 @@ UNMAPPED = "_cell:"
 REJECT_COLUMNS = ["file", "row", "column", "reason", "line"]
 
 _CHUNK_BYTES = 1 << 22
+_DELIMITERS = (";", ",", "\t", "|")
 _PARQUET = {".parquet", ".pq"}
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -68,13 +70,14 @@ def read_export(files: list[InputFile], spec, scratch: Path) -> Export:
 
     Raises
     ------
+    ClinicFileError
+        If a file is in another encoding or has another delimiter than the clinic file says, or lacks a heading.
     ExportError
-        If a file is in another encoding, is damaged, lacks a heading or has it twice, or has no line; everything at
-        once.
+        If a file is damaged, has a heading twice, or has no line. Everything is told at once.
     """
     con = ibis.duckdb.connect(temp_directory=str(scratch))
     con.raw_sql("SET TimeZone = 'UTC'")
-    tables, broken, problems = [], [], []
+    tables, broken, errors = [], [], []
     for number, file in enumerate(files):
         try:
             if file.path.suffix.lower() in _PARQUET:
@@ -83,14 +86,13 @@ def read_export(files: list[InputFile], spec, scratch: Path) -> Export:
                 staged = scratch / f"{number}.parquet"
                 broken.append(_stage_csv(file, spec, staged))
                 tables.append(con.read_parquet(str(staged)))
-        except ExportError as error:
-            problems += error.problems
+        except RfmkitError as error:
+            errors.append(error)
         except OSError as error:
             if error.filename and Path(error.filename) == file.path:
                 raise SurroundingsError(unreadable(file.name, error)) from None
             raise
-    if problems:
-        raise ExportError(problems)
+    raise_all(errors)
     cells = _together(tables)
     faults = pd.concat(broken, ignore_index=True) if broken else pd.DataFrame(columns=REJECT_COLUMNS)
     if not len(faults) and not cells.count().execute():
@@ -160,6 +162,7 @@ def _stage_csv(file: InputFile, spec, staged: Path) -> pd.DataFrame:
     except csv.Error:
         fix = "Check delimiter and encoding in the clinic file."
         raise ExportError(Problem(f"{file.name}:1", "is no line of headings", fix)) from None
+    _check_delimiter(file, first, spec)
     headings = [heading.strip() for heading in first] if spec.header else [str(n + 1) for n in range(len(first))]
     names = _names(file, headings, spec)
     offset = int(spec.header)
@@ -205,6 +208,15 @@ def _stage_csv(file: InputFile, spec, staged: Path) -> pd.DataFrame:
     return whole.assign(file=file.name, column="")[REJECT_COLUMNS]
 
 
+def _check_delimiter(file: InputFile, first: list[str], spec) -> None:
+    """A first line of one cell that holds another delimiter was not parted."""
+    inside = [sign for sign in _DELIMITERS if first and len(first) == 1 and sign in first[0]]
+    if inside:
+        sign = max(inside, key=first[0].count)
+        where, what = f"{file.name}:1", "has a single cell"
+        raise ClinicFileError(Problem(where, what, f"Write delimiter = {json.dumps(sign)} in the clinic file."))
+
+
 def _refuse_swallowed_lines(file: InputFile, columns: list[pa.Array], rows: np.ndarray, delimiter: str) -> None:
     """A quoted cell may hold line breaks, but not whole lines: then its closing mark was that of another cell."""
     least = max(len(columns) - 1, 1)
@@ -238,8 +250,8 @@ def _decoded(file: InputFile, spec) -> Iterator[str]:
                 chunk = rest + decode.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 row = lines + rest.count("\n") + error.object[: error.start].count(b"\n")
-                fix = f'Write its real encoding in the clinic file, for example encoding = "{_other_than(encoding)}".'
-                raise ExportError(Problem(f"{file.name}:{row}", f"is not {encoding} text", fix)) from None
+                fix = f"Write its real encoding in the clinic file, for example {_other_than(encoding)}."
+                raise ClinicFileError(Problem(f"{file.name}:{row}", f"is not {encoding} text", fix)) from None
             if lines == 1:
                 chunk = chunk.removeprefix("\ufeff")
             if "\0" in chunk:
@@ -267,13 +279,14 @@ def _found_encoding(path: Path) -> str:
 
 
 def _other_than(encoding: str) -> str:
-    return "cp1251" if encoding.startswith("utf-8") else "utf-8"
+    often = {"cp1251": "Russian", "gb18030": "Chinese", "utf-8": "any language"}
+    return " or ".join(f'encoding = "{name}" ({of})' for name, of in often.items() if name != encoding)
 
 
 def _names(file: InputFile, headings: list[str], spec) -> dict[str, int]:
     """The position of each column under its name in rfmkit, in the file's order; all missing or doubled are told."""
     mapped = {name: heading for name, heading in spec.columns.model_dump().items() if heading is not None}
-    problems = []
+    missing, doubled = [], []
     for name, heading in mapped.items():
         times = headings.count(heading)
         if times == 1:
@@ -281,11 +294,12 @@ def _names(file: InputFile, headings: list[str], spec) -> dict[str, int]:
         where = f"{file.name}:1 «{heading}»" if spec.header else f"{file.name} column {heading}"
         near = difflib.get_close_matches(heading, headings, n=1)
         # The other headings are not told: a file without a header has a patient in their place.
-        fix = f"Is it «{near[0]}»? " if near and not times else ""
-        fix += f"Correct columns.{name} in the clinic file, or the export; its first line has {len(headings)} cells."
-        problems.append(Problem(where, f"stands {times} times" if times else "no such column", fix))
-    if problems:
-        raise ExportError(problems)
+        fix = f"Correct columns.{name} in the clinic file, or the export; its first line has {len(headings)} cells."
+        if times:
+            doubled.append(Problem(where, f"stands {times} times", "Give every column a heading of its own."))
+        else:
+            missing.append(Problem(where, "no such column", f"Is it «{near[0]}»? {fix}" if near else fix))
+    raise_all([*([ClinicFileError(missing)] if missing else []), *([ExportError(doubled)] if doubled else [])])
     places = [(headings.index(heading), name) for name, heading in mapped.items()]
     taken = {position for position, _ in places}
     seen: dict[str, int] = {}

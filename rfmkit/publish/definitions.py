@@ -48,7 +48,7 @@ def definitions(clinic: Clinic, *, missing: frozenset[str] = frozenset(), reader
         ),
         (
             name("metric", "aov"),
-            say("The average sum of a visit that was paid for, over the last {months}.", months=period),
+            say("The average sum of a paid visit, not of a receipt, over the last {months}.", months=period),
         ),
     ]
     if "crr" not in missing:
@@ -60,7 +60,8 @@ def definitions(clinic: Clinic, *, missing: frozenset[str] = frozenset(), reader
     if "clv" not in missing:
         terms += _value_terms(clinic, reader)
     text = say(
-        "Groups of fewer than {number} patients are joined with others or not shown, so that nobody can be recognised.",
+        "Figures of fewer than {number} patients are merged or hidden, so that nobody can be recognised. The sizes"
+        " of the groups are always shown.",
         number=reader.number(clinic.report.min_count),
     )
     return [*terms, (say("Small groups"), text)]
@@ -88,7 +89,7 @@ def _segment_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:
             best=best,
         )
     segment = say("A group of patients with similar scores. Every patient is in exactly one.")
-    return [(say("Scores"), scores), (say("Segment"), segment)]
+    return [(say("Scores"), scores), (say("Group"), segment)]
 
 
 def _value_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:
@@ -96,7 +97,7 @@ def _value_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:
     return [
         (
             name("column", "probability_alive"),
-            say("How likely it is that a patient will come again, judged by the rhythm of their own visits."),
+            say("How likely it is that a patient has not left for good, judged by the rhythm of their own visits."),
         ),
         *_kept_in_catalogue(("expected_visits", "expected_visit_value"), reader),
         (
@@ -112,7 +113,7 @@ def _value_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:
         (
             name("column", "value_at_risk"),
             say(
-                "The value that the patients would have if it were certain that they come again, less the value"
+                "The value that the patients would have if it were certain that they have not left, less the value"
                 " expected now."
             ),
         ),

@@ -28,9 +28,10 @@ _SEGMENTS = (
     *("total_spend", "probability_alive", "clv", "value_at_risk"),
 )
 _RECOMMENDATIONS = ("segment", "patients", "revenue", "recency_days", "probability_alive", "clv", "value_at_risk")
+_ADVICE = {"what": "advice-what", "why": "advice-why"}
 _HISTORY = ("month", "revenue", "visits", "active_patients", "rpr", "aov", "crr")
 _MONEY_FORMS = ("#,##0", "#,##0.00")
-_NARROWEST, _WIDEST = 11, 34
+_NARROWEST, _WIDEST, _PROSE = 11, 34, 60
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,22 @@ def _sheets(study: Study) -> list[_Sheet]:
     say = study.reader.say
     sheets = []
     if study.part("segments").status == "ok":
-        sheets.append(_Sheet(say("Segments"), study.segments, _known(study.segments, _SEGMENTS)))
+        sheets.append(_Sheet(say("Groups"), study.segments, _known(study.segments, _SEGMENTS)))
     if study.part("recommendations").status == "ok":
-        frame = study.recommendations
-        sheets.append(_Sheet(say("What to do"), frame, _known(frame, _RECOMMENDATIONS)))
+        frame = _with_advice(study.recommendations, study.reader)
+        sheets.append(_Sheet(say("What to do"), frame, _known(frame, [*_RECOMMENDATIONS, *_ADVICE])))
     if study.part("loyalty").status == "ok":
         frame = study.loyalty_history
         sheets.append(_Sheet(say("By month"), frame, _known(frame, _HISTORY)))
     headline = study.headline
     return [_Sheet(say("Overview"), headline, ("metric", "value", "last_month", "last_year")), *sheets]
+
+
+def _with_advice(recommendations: pd.DataFrame, reader: Reader) -> pd.DataFrame:
+    """The recommendations with their words."""
+    groups = list(zip(recommendations["segment"], recommendations["patients"], strict=True))
+    words = {name: [reader.words(kind, *group) or None for group in groups] for name, kind in _ADVICE.items()}
+    return recommendations.assign(**words)
 
 
 def _known(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -89,8 +97,11 @@ def _formats(book, reader: Reader) -> dict[str, object]:
     """The number formats; Excel itself puts in the separators of the reader's machine."""
     sum_form = _money_form(reader)
     forms = {"count": "#,##0", "decimal": "#,##0.0", "share": "0.0%", "sum": sum_form}
-    made = {name: book.add_format({"num_format": form, "align": "right"}) for name, form in forms.items()}
-    made["text"] = book.add_format({"num_format": "@"})
+    made = {
+        name: book.add_format({"num_format": form, "align": "right", "valign": "top"}) for name, form in forms.items()
+    }
+    made["text"] = book.add_format({"num_format": "@", "valign": "top"})
+    made["prose"] = book.add_format({"num_format": "@", "valign": "top", "text_wrap": True})
     made["heading"] = book.add_format(
         {"bold": True, "text_wrap": True, "valign": "bottom", "bottom": 1, "font_color": "#1c2126"}
     )
@@ -121,8 +132,9 @@ def _write(book, sheet: _Sheet, formats: dict, reader: Reader) -> None:
             value = row[name]
             if isinstance(value, str):
                 text = _word(name, value, reader)
-                widths[column] = min(_WIDEST, max(widths[column], _width(text) + 2))
-                _checked(page.write_string(line, column, text, formats["text"]), sheet.title)
+                prose = name in _ADVICE
+                widths[column] = _PROSE if prose else min(_WIDEST, max(widths[column], _width(text) + 2))
+                _checked(page.write_string(line, column, text, formats["prose" if prose else "text"]), sheet.title)
             elif value is not None and math.isfinite(value):
                 form = _form(row.get("metric", name))
                 shown = reader.money(value, 0) if form == "sum" else reader.number(value)

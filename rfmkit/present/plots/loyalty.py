@@ -46,9 +46,9 @@ def revenue_history(history: pd.DataFrame, *, ax: Axes | None = None, reader: Re
         ax.bar(values.index, values, width=0.72, color=[named.get(place, tint(GREY, 0.6)) for place in values.index])
         for place in named:
             above = {"xytext": (0, 7), "textcoords": "offset points", "annotation_clip": False}
-            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
-            label = reader.short_money(values[place])
-            ax.annotate(label, (place, values[place]), ha="center", va="center", bbox=paper, **above)
+            # A label is wider than its bar: it stands above the neighbours too.
+            height = values[max(place - 1, 0) : place + 2].max()
+            ax.annotate(reader.short_money(values[place]), (place, height), ha="center", va="center", **above)
         ax.set(xlim=(-0.6, last + 0.6))
         ax.locator_params(axis="y", nbins=4)
         ax.yaxis.set_major_formatter(lambda value, _: reader.short_money(value))

@@ -43,11 +43,11 @@ def priorities(recommendations: pd.DataFrame, *, reader: Reader | None = None) -
     each = groups["value_at_risk"] / groups["patients"]
     cents = reader.cents(each)
     return table(
-        reader.say("Groups by what is at stake") if valued else reader.say("Groups by what they spent"),
+        reader.say("Groups by what is at stake") if valued else reader.say("Groups by revenue"),
         [
             reader.say("Group"),
             reader.say("Patients"),
-            reader.say("Spent"),
+            reader.say("Revenue"),
             reader.name("column", "probability_alive"),
             reader.name("column", "value_at_risk"),
             reader.say("At stake per patient"),
@@ -88,7 +88,7 @@ def _card(row: dict, reader: Reader) -> dict:
     at_stake = reader.money(row["value_at_risk"])
     facts = [
         (reader.say("Patients"), reader.number(patients)),
-        (reader.say("Spent"), reader.money(row["revenue"])),
+        (reader.say("Revenue"), reader.money(row["revenue"])),
         (reader.name("column", "value_at_risk"), at_stake),
     ]
     texts = [

@@ -43,7 +43,7 @@ def headline(headline: pd.DataFrame, *, reader: Reader | None = None) -> Table:
         )
     return table(
         reader.say("Now, and how it changed"),
-        [reader.say("Number"), reader.say("Now"), reader.say("Since a month ago"), reader.say("Since a year ago")],
+        [reader.say("Measure"), reader.say("Now"), reader.say("Since a month ago"), reader.say("Since a year ago")],
         rows,
         notes=[reader.say("pp: percentage points, the difference between two shares.")],
     )
@@ -66,7 +66,7 @@ def rates(loyalty, *, reader: Reader | None = None) -> Table:
         ("aov", loyalty.month.aov),
     ]
     return table(
-        reader.say("The rates and what they are made of"),
+        reader.say("The measures and what they are made of"),
         [
             reader.say("Rate"),
             reader.say("Value"),
@@ -89,7 +89,11 @@ def rates(loyalty, *, reader: Reader | None = None) -> Table:
         notes=[
             reader.say(
                 "In a single month few patients can come twice, so the month's repeat purchase rate is always small."
-            )
+            ),
+            reader.say(
+                "The average order value counts paid visits alone; revenue also takes off refunds on days without a "
+                "visit."
+            ),
         ],
     )
 
@@ -111,7 +115,7 @@ def retention(retention, *, active_months: int, reader: Reader | None = None) ->
         (reader.say("Active before the period"), bridge["start"]),
         (reader.say("+ new: their first visit ever was in the period"), bridge["new"]),
         (reader.say("+ reactivated: came back after a pause"), bridge["reactivated"]),
-        (reader.say("− lost: no longer active"), bridge["lost"]),
+        (reader.say("− lost in the period: no longer active"), bridge["lost"]),
     ]
     return table(
         reader.say("Active patients: {period}", period=reader.period(retention.start, retention.end)),
@@ -168,6 +172,8 @@ def loyalty_history(history: pd.DataFrame, *, reader: Reader | None = None) -> T
             for row in history.iloc[::-1].to_dict("records")
         ],
         notes=[
-            reader.say("Revenue and visits are of the month; the rates are of the trailing period that ends with it.")
+            reader.say(
+                "Revenue and visits are of the month; RPR, AOV and CRR are of the trailing period that ends with it."
+            )
         ],
     )

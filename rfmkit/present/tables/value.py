@@ -24,8 +24,8 @@ def historical_value(historical_value: pd.DataFrame, *, reader: Reader | None = 
     reader = reader or Reader()
     row = historical_value.iloc[0]
     return table(
-        reader.say("What the patients brought in the last {months}", months=reader.months(row["months"])),
-        [reader.say("Number"), reader.say("Value")],
+        reader.say("Patients and revenue in the last {months}", months=reader.months(row["months"])),
+        [reader.say("Measure"), reader.say("Value")],
         [
             [reader.say("Patients who came"), reader.number(row["patients"])],
             [reader.say("Visits"), reader.number(row["visits"])],
@@ -49,13 +49,13 @@ def clv_summary(clv_summary: pd.DataFrame, *, reader: Reader | None = None) -> T
     row = clv_summary.iloc[0]
     return table(
         reader.say("What the patients are worth over the next {months}", months=reader.months(row["horizon_months"])),
-        [reader.say("Number"), reader.say("Value")],
+        [reader.say("Measure"), reader.say("Value")],
         [
             [reader.say("Visits expected"), reader.number(row["expected_visits"])],
             [reader.name("column", "clv"), reader.money(row["total"])],
             [reader.name("column", "value_at_risk"), reader.money(row["value_at_risk"])],
             [
-                reader.say("For comparison: the revenue of the last year, before the margin"),
+                reader.say("For comparison: the revenue of the last 12 months, before the margin"),
                 reader.money(row["historical_12_months"]),
             ],
             [reader.say("Assumed margin"), reader.percent(row["margin"])],
@@ -122,7 +122,7 @@ def holdout(holdout, *, reader: Reader | None = None) -> Table:
     better = holdout.mae < holdout.naive_mae
     return table(
         reader.say("The test: a forecast made in the past, compared with what came"),
-        [reader.say("Number"), reader.say("Value")],
+        [reader.say("Measure"), reader.say("Value")],
         [
             [reader.say("The model saw visits up to"), reader.date(holdout.calibration_end)],
             [reader.say("It was tested on visits up to"), reader.date(holdout.end)],
@@ -130,14 +130,17 @@ def holdout(holdout, *, reader: Reader | None = None) -> Table:
             [reader.say("Visits that came"), reader.number(holdout.actual)],
             [reader.say("Predicted against actual"), reader.change(holdout.predicted, holdout.actual)],
             [
-                reader.say("Visits if every patient had gone on as in their last year"),
+                reader.say("Visits if every patient had gone on as in the year before the test"),
                 reader.number(holdout.naive_predicted),
             ],
-            [reader.say("Mean error per patient: the model"), reader.number(holdout.mae, 2)],
-            [reader.say("Mean error per patient: the last year repeated"), reader.number(holdout.naive_mae, 2)],
+            [reader.say("Mean error, visits per patient: the model"), reader.number(holdout.mae, 2)],
+            [
+                reader.say("Mean error, visits per patient: the year before repeated"),
+                reader.number(holdout.naive_mae, 2),
+            ],
         ],
         notes=[
-            reader.say("The model is closer to what came than repeating each patient's last year.")
+            reader.say("The model is closer to what came than repeating each patient's year before the test.")
             if better
             else reader.say(
                 "Repeating each patient's last year is at least as close as the model: use the order of the groups, "
@@ -190,7 +193,7 @@ def clv_basis(clv, *, reader: Reader | None = None) -> Table:
     """
     reader = reader or Reader()
     return table(
-        reader.say("Patients behind the model"),
+        reader.say("Who is in the model, and who is not"),
         [reader.say("Patients"), reader.say("How many")],
         [
             [reader.say("The model was made from"), reader.number(clv.patients)],
