@@ -22,17 +22,34 @@ SEGMENTS = pd.DataFrame(
         ("lost", 330, 350, 150_000.0, 610.0, 1.1, 0.22),
         ("inactive", 866, 0, 0.0, 1100.0, 0.0, 0.11),
     ],
-    columns=["segment", "patients", "visits", "revenue", "recency_days", "visit_count", "probability_alive"],
+    columns=[
+        "segment",
+        "patients",
+        "visits",
+        "revenue",
+        "median_recency_days",
+        "mean_visit_count",
+        "mean_probability_alive",
+    ],
 )
 SEGMENTS.insert(1, "colour", "#1b6e5a")
 SEGMENTS["patients_share"] = SEGMENTS["patients"] / SEGMENTS["patients"].sum()
 SEGMENTS["revenue_share"] = SEGMENTS["revenue"] / SEGMENTS["revenue"].sum()
-SEGMENTS["total_spend"] = SEGMENTS["revenue"] / SEGMENTS["patients"]
-SEGMENTS["clv"] = 0.2 * SEGMENTS["revenue"] * SEGMENTS["probability_alive"]
-SEGMENTS["value_at_risk"] = 0.2 * SEGMENTS["revenue"] * (1 - SEGMENTS["probability_alive"])
+SEGMENTS["mean_total_spend"] = SEGMENTS["revenue"] / SEGMENTS["patients"]
+SEGMENTS["clv"] = 0.2 * SEGMENTS["revenue"] * SEGMENTS["mean_probability_alive"]
+SEGMENTS["value_at_risk"] = 0.2 * SEGMENTS["revenue"] * (1 - SEGMENTS["mean_probability_alive"])
 
 RECOMMENDATIONS = SEGMENTS.sort_values("value_at_risk", ascending=False, ignore_index=True)[
-    ["segment", "colour", "patients", "revenue", "clv", "value_at_risk", "probability_alive", "recency_days"]
+    [
+        "segment",
+        "colour",
+        "patients",
+        "revenue",
+        "clv",
+        "value_at_risk",
+        "mean_probability_alive",
+        "median_recency_days",
+    ]
 ]
 
 _CELLS = {

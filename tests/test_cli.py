@@ -141,7 +141,9 @@ def test_check_reports_every_problem_and_the_law_of_rows(capsys, monkeypatch):
             raise rfmkit.errors.ExportError([rfmkit.errors.Problem("a:1", "odd"), rfmkit.errors.Problem("a:2", "odd")])
         if clinic.stem == "ugly":
             raise KeyError("Иван Петров")
-        return SimpleNamespace(rows=ROWS, problems=[rfmkit.errors.Problem("a:3", "a copy of a:2", count=2)])
+        return SimpleNamespace(
+            scheme=None, rows=ROWS, problems=[rfmkit.errors.Problem("a:3", "a copy of a:2", count=2)]
+        )
 
     monkeypatch.setattr(rfmkit, "open_study", open_study)
     assert cli.main(["check", "bad.toml", "ugly.toml", "good.toml"]) == 1

@@ -167,7 +167,7 @@ def test_a_whole_report_explains_its_words_once():
 def infested(payload: str) -> str:
     segments = pd.DataFrame(
         {"segment": [payload], "patients": [9], "patients_share": [1.0], "visits": [9], "revenue": [1.0]}
-        | {"revenue_share": [1.0], "recency_days": [1.0], "visit_count": [1.0], "total_spend": [1.0]}
+        | {"revenue_share": [1.0], "median_recency_days": [1.0], "mean_visit_count": [1.0], "mean_total_spend": [1.0]}
     )
     table = tables.segments(segments, window_months=24, reader=Reader("en", "EUR"))
     raw = html_cell(payload, id="raw")

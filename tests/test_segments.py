@@ -94,6 +94,10 @@ def test_the_segments_add_up_to_all_patients():
     assert rows["visits"].sum() == 5 + 7 + 1
     assert rows["revenue"].sum() == 100 + 200 + 10
     assert rows.loc["champions", ["patients_share", "revenue_share"]].tolist() == [2 / 4, 300 / 310]
-    assert rows.loc["champions", ["recency_days", "visit_count", "total_spend"]].tolist() == [6, 6, 150]
+    assert rows.loc["champions", ["median_recency_days", "mean_visit_count", "mean_total_spend"]].tolist() == [
+        6,
+        6,
+        150,
+    ]
     assert rows.loc["champions", ["clv", "value_at_risk"]].tolist() == [120, 35]
     assert rows.loc["loyal", ["patients", "clv"]].tolist() == [0, 0]

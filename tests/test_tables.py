@@ -243,7 +243,9 @@ def test_groups_of_nobody_need_no_advice():
 
 
 def test_without_a_model_nothing_is_said_to_be_at_stake():
-    frame = frames.RECOMMENDATIONS.assign(value_at_risk=float("nan"), clv=float("nan"), probability_alive=float("nan"))
+    frame = frames.RECOMMENDATIONS.assign(
+        value_at_risk=float("nan"), clv=float("nan"), mean_probability_alive=float("nan")
+    )
     assert "At stake" not in tables.recommendations(frame).html
     table = tables.priorities(frame).html
     assert "Groups by revenue" in table

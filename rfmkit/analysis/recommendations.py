@@ -13,8 +13,8 @@ COLUMNS = [
     "revenue",
     "clv",
     "value_at_risk",
-    "probability_alive",
-    "recency_days",
+    "mean_probability_alive",
+    "median_recency_days",
 ]
 
 

@@ -138,7 +138,7 @@ def segment_table(patients: pd.DataFrame, scheme: Scheme) -> pd.DataFrame:
     -------
     pandas.DataFrame
         In the scheme's order: ``segment, colour, patients, patients_share, visits, revenue, revenue_share`` (inside the
-        RFM window), ``recency_days`` (median), ``visit_count``, ``total_spend``, ``probability_alive`` (means),
+        RFM window), ``median_recency_days, mean_visit_count, mean_total_spend, mean_probability_alive``,
         ``clv``, ``value_at_risk`` (sums; missing without a model).
     """
     groups = patients.groupby("segment")
@@ -147,10 +147,10 @@ def segment_table(patients: pd.DataFrame, scheme: Scheme) -> pd.DataFrame:
             "patients": groups.size(),
             "visits": groups["visit_count"].sum(),
             "revenue": groups["total_spend"].sum(),
-            "recency_days": groups["recency_days"].median(),
-            "visit_count": groups["visit_count"].mean(),
-            "total_spend": groups["total_spend"].mean(),
-            "probability_alive": groups["probability_alive"].mean(),
+            "median_recency_days": groups["recency_days"].median(),
+            "mean_visit_count": groups["visit_count"].mean(),
+            "mean_total_spend": groups["total_spend"].mean(),
+            "mean_probability_alive": groups["probability_alive"].mean(),
             "clv": groups["clv"].sum(min_count=1),
             "value_at_risk": groups["value_at_risk"].sum(min_count=1),
         }

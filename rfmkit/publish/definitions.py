@@ -96,7 +96,7 @@ def _value_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:
     say, name = reader.say, reader.name
     return [
         (
-            name("column", "probability_alive"),
+            name("column", "mean_probability_alive"),
             say("How likely it is that a patient has not left for good, judged by the rhythm of their own visits."),
         ),
         *_kept_in_catalogue(("expected_visits", "expected_visit_value"), reader),

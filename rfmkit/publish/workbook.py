@@ -19,15 +19,32 @@ if TYPE_CHECKING:
 
 #: A fixed date: the time of writing is no part of what a workbook says.
 _CREATED = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - workbooks know no time zones
-_SHARES = {"patients_share", "revenue_share", "rpr", "crr", "probability_alive"}
-_SUMS = {"revenue", "total_spend", "aov", "clv", "value_at_risk"}
-_DECIMALS = {"visit_count"}
+_SHARES = {"patients_share", "revenue_share", "rpr", "crr", "mean_probability_alive"}
+_SUMS = {"revenue", "mean_total_spend", "aov", "clv", "value_at_risk"}
+_DECIMALS = {"mean_visit_count"}
 _WORDS = {"segment": "segment", "metric": "metric"}
 _SEGMENTS = (
-    *("segment", "patients", "patients_share", "visits", "revenue", "revenue_share", "recency_days", "visit_count"),
-    *("total_spend", "probability_alive", "clv", "value_at_risk"),
+    *(
+        "segment",
+        "patients",
+        "patients_share",
+        "visits",
+        "revenue",
+        "revenue_share",
+        "median_recency_days",
+        "mean_visit_count",
+    ),
+    *("mean_total_spend", "mean_probability_alive", "clv", "value_at_risk"),
 )
-_RECOMMENDATIONS = ("segment", "patients", "revenue", "recency_days", "probability_alive", "clv", "value_at_risk")
+_RECOMMENDATIONS = (
+    "segment",
+    "patients",
+    "revenue",
+    "median_recency_days",
+    "mean_probability_alive",
+    "clv",
+    "value_at_risk",
+)
 _ADVICE = {"what": "advice-what", "why": "advice-why"}
 _HISTORY = ("month", "revenue", "visits", "active_patients", "rpr", "aov", "crr")
 _MONEY_FORMS = ("#,##0", "#,##0.00")

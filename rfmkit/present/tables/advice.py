@@ -48,7 +48,7 @@ def priorities(recommendations: pd.DataFrame, *, reader: Reader | None = None) -
             reader.say("Group"),
             reader.say("Patients"),
             reader.say("Revenue"),
-            reader.name("column", "probability_alive"),
+            reader.name("column", "mean_probability_alive"),
             reader.name("column", "value_at_risk"),
             reader.say("At stake per patient"),
         ],
@@ -57,7 +57,7 @@ def priorities(recommendations: pd.DataFrame, *, reader: Reader | None = None) -
                 reader.name("segment", row["segment"]),
                 reader.number(row["patients"]),
                 reader.money(row["revenue"]),
-                reader.percent(row["probability_alive"], 0),
+                reader.percent(row["mean_probability_alive"], 0),
                 reader.money(row["value_at_risk"]),
                 reader.money(per_patient, cents),
             ]

@@ -24,7 +24,15 @@ def segments(segments: pd.DataFrame, *, window_months: int = 0, reader: Reader |
     """
     reader = reader or Reader()
     window = reader.months(window_months)
-    columns = ["patients", "patients_share", "revenue", "revenue_share", "recency_days", "visit_count", "total_spend"]
+    columns = [
+        "patients",
+        "patients_share",
+        "revenue",
+        "revenue_share",
+        "median_recency_days",
+        "mean_visit_count",
+        "mean_total_spend",
+    ]
     return table(
         reader.say("Groups over the last {months}", months=window)
         if window_months
@@ -40,9 +48,9 @@ def segments(segments: pd.DataFrame, *, window_months: int = 0, reader: Reader |
                 reader.percent(row["patients_share"]),
                 reader.money(row["revenue"]),
                 reader.percent(row["revenue_share"]),
-                reader.number(row["recency_days"]),
-                reader.number(row["visit_count"], 1),
-                reader.money(row["total_spend"]),
+                reader.number(row["median_recency_days"]),
+                reader.number(row["mean_visit_count"], 1),
+                reader.money(row["mean_total_spend"]),
             ]
             for row in segments.to_dict("records")
         ],

@@ -82,7 +82,7 @@ def segment_value(segments: pd.DataFrame, *, reader: Reader | None = None) -> Ta
         [
             reader.say("Group"),
             reader.say("Patients"),
-            reader.name("column", "probability_alive"),
+            reader.name("column", "mean_probability_alive"),
             reader.name("column", "clv"),
             reader.say("Per patient"),
             reader.name("column", "value_at_risk"),
@@ -91,7 +91,7 @@ def segment_value(segments: pd.DataFrame, *, reader: Reader | None = None) -> Ta
             [
                 reader.name("segment", row["segment"]),
                 reader.number(row["patients"]),
-                reader.percent(row["probability_alive"], 0),
+                reader.percent(row["mean_probability_alive"], 0),
                 reader.money(row["clv"]),
                 reader.money(per_patient, cents),
                 reader.money(row["value_at_risk"]),
