@@ -88,7 +88,7 @@ SCORE_BANDS = pd.DataFrame(
     columns=["measure", "score", "low", "high", "patients"],
 )
 
-_VISITS, _MONTHS = ["1", "2", "3", "4-5", "6-9", "10+"], ["0-1", "1-3", "3-6", "6-12", "12-24", "24+"]
+_VISITS, _MONTHS = ["1", "2", "3", "4-5", "6-9", "10+"], ["< 1", "1-2", "3-5", "6-11", "12-23", "24+"]
 ALIVE_GRID = pd.DataFrame(
     [
         (visits, months, 0 if (i, j) == (5, 5) else 3 if (i, j) == (5, 4) else 20 + 7 * i + 3 * j,

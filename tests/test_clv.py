@@ -251,6 +251,13 @@ def test_alive_grid_counts_everybody_once(models, summary):
     assert len(grid) == 6 * 6
 
 
+def test_bands_of_the_alive_grid():
+    days = [0, 30, 31, 91, 92, 365, 366, 731]  # a month is 30.44 days, three are 91.3, a year is 365.25
+    people = pd.DataFrame({"frequency": 0, "recency": 0, "T": days, "probability_alive": 0.5})
+    counts = alive_grid(people).query("visit_count_band == '1'").set_index("recency_band")["patients"].to_dict()
+    assert counts == {"< 1": 2, "1-2": 2, "3-5": 1, "6-11": 1, "12-23": 1, "24+": 1}
+
+
 def test_a_fit_is_repeatable(cdnow_visits):
     data = btyd_summary(cdnow_visits, CALIBRATION)
     assert fit_clv(data, "pareto_nbd") == fit_clv(data.sample(frac=1, random_state=1), "pareto_nbd")

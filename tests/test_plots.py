@@ -173,7 +173,7 @@ def test_rows_of_a_matrix_rise_and_columns_run():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3", "4", "5"]
     alive = draw("probability_alive")
     assert [label.get_text() for label in alive.get_yticklabels()] == ["1", "2", "3", "4–5", "6–9", "10+"]
-    assert [label.get_text() for label in alive.get_xticklabels()] == ["0–1", "1–3", "3–6", "6–12", "12–24", "24+"]
+    assert [label.get_text() for label in alive.get_xticklabels()] == ["< 1", "1–2", "3–5", "6–11", "12–23", "24+"]
 
 
 def test_probabilities_of_few_patients_are_not_drawn():

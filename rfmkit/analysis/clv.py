@@ -312,7 +312,8 @@ def known_from_start(summary: pd.DataFrame, as_of: dt.date, complete_history: bo
 
 
 _VISIT_BANDS = ([0, 1, 2, 3, 5, 9, np.inf], ["1", "2", "3", "4-5", "6-9", "10+"])
-_MONTH_BANDS = ([-1, 1, 3, 6, 12, 24, np.inf], ["≤ 1", "≤ 3", "≤ 6", "≤ 12", "≤ 24", "> 24"])
+#: Whole months.
+_MONTH_BANDS = ([0, 1, 3, 6, 12, 24, np.inf], ["< 1", "1-2", "3-5", "6-11", "12-23", "24+"])
 
 
 def alive_grid(patients: pd.DataFrame) -> pd.DataFrame:
@@ -331,7 +332,7 @@ def alive_grid(patients: pd.DataFrame) -> pd.DataFrame:
     """
     visit_band = pd.cut(patients["frequency"] + 1, _VISIT_BANDS[0], labels=_VISIT_BANDS[1])
     months = (patients["T"] - patients["recency"]) / MONTH_DAYS
-    recency_band = pd.cut(months, _MONTH_BANDS[0], labels=_MONTH_BANDS[1])
+    recency_band = pd.cut(months, _MONTH_BANDS[0], labels=_MONTH_BANDS[1], right=False)
     groups = patients.groupby(
         [visit_band.rename("visit_count_band"), recency_band.rename("recency_band")], observed=False
     )

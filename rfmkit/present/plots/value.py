@@ -44,8 +44,7 @@ def probability_alive(alive_grid: pd.DataFrame, *, ax: Axes | None = None, reade
     """
     reader = reader or Reader()
     shown = mask_small_cells(alive_grid, columns=["probability_alive"], min_count=reader.min_count)
-    visits = sorted(alive_grid["visit_count_band"].unique(), key=_lower_end)
-    recency = sorted(alive_grid["recency_band"].unique(), key=_lower_end)
+    visits, recency = (list(dict.fromkeys(alive_grid[name])) for name in ["visit_count_band", "recency_band"])
     with drawing():
         if ax is None:
             ax = new_axes(0.55 * len(visits) + 0.7, left=0.8, right=0.1, top=0.05, bottom=0.6)
@@ -68,10 +67,6 @@ def probability_alive(alive_grid: pd.DataFrame, *, ax: Axes | None = None, reade
         )
     ax.alt_text = _alive_in_words(shown, reader)
     return ax
-
-
-def _lower_end(band: str) -> int:
-    return int(band.rstrip("+").split("-")[0])
 
 
 def _band(band: str) -> str:
