@@ -132,7 +132,7 @@ def code_digest() -> str:
 
 def _root() -> Path:
     if folder := os.environ.get("RFMKIT_CACHE"):
-        return Path(folder).absolute()
+        return Path(folder).absolute() / "rfmkit"
     from platformdirs import user_cache_path
 
     return user_cache_path("rfmkit", appauthor=False)
