@@ -20,6 +20,8 @@ from rfmkit.rows import engine_faults
 
 #: Results of one clinic-month that are kept: a run, analysts beside it, and those before.
 _KEPT = 5
+#: Bytes of the sha256 in front of a result: a damaged one is computed again.
+_DIGEST = 32
 _LIBRARIES = ("duckdb", "ibis-framework", "lifetimes", "numpy", "pandas", "pyarrow", "scipy")
 
 
@@ -61,12 +63,14 @@ class Cache:
         """What `compute` returns, computed once; that the data do not suffice is such a result too."""
         # The folder is ours alone (`_make_private`), so what is unpickled is what we pickled.
         path = self.folder / f"{name}.pickle"
-        try:
-            result = pickle.loads(path.read_bytes())  # noqa: S301
-        except (OSError, EOFError, pickle.UnpicklingError):
+        content = path.read_bytes() if path.exists() else b""
+        if content[:_DIGEST] == hashlib.sha256(content[_DIGEST:]).digest():
+            result = pickle.loads(content[_DIGEST:])  # noqa: S301
+        else:
             result = _result(compute)
+            content = pickle.dumps(result)
             path.unlink(missing_ok=True)
-            self.file(path.name, lambda to: to.write_bytes(pickle.dumps(result)))
+            self.file(path.name, lambda to: to.write_bytes(hashlib.sha256(content).digest() + content))
         if isinstance(result, NotEnoughData):
             raise result
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from rfmkit.data.checks import CheckedLines
+
+
+_PARQUET_END = b"PAR1"
 
 
 class Intake:
@@ -159,4 +163,14 @@ class Intake:
         return self._rows("refunds", lambda: refunds_from(self.transactions))
 
     def _rows(self, name: str, compute) -> ir.Table:
-        return as_table(self.cache.file(f"{name}.parquet", lambda to: write_rows(compute(), to)))
+        def write(to: Path) -> None:
+            write_rows(compute(), to)
+
+        path = self.cache.file(f"{name}.parquet", write)
+        with path.open("rb") as stream:
+            stream.seek(-min(len(_PARQUET_END), path.stat().st_size), os.SEEK_END)
+            whole = stream.read() == _PARQUET_END
+        if not whole:
+            path.unlink()
+            path = self.cache.file(path.name, write)
+        return as_table(path)

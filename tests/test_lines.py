@@ -337,9 +337,112 @@ def test_refunds_alone_are_no_visit(write_clinic):
         _ = open_one(write_clinic(HEAD + "1,2026-10-01,-5\n")).rows
 
 
-def test_a_file_cut_inside_a_quoted_cell_is_refused(write_clinic):
-    with pytest.raises(ExportError, match="ends inside a quoted cell"):
-        _ = open_one(write_clinic('id,date,amount,note\n1,2026-10-01,5,"cut sho')).rows
+SEMICOLONS = 'delimiter = ";"\n'
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ('50;"note";2026-10-01;5', '50;"note;2026-10-01;5'),  # never closed: it swallows the rest
+        ('50;"note";2026-10-01;5', '50;"note;2026-10-01;5\n51;"note";2026-10-01;5'),  # closed by the next line's
+        ('399;"note";2026-10-01;5', '399;"no\nmore text'),  # the file is cut short
+        ('399;"note";2026-10-01;5', '399;"no'),
+    ],
+)
+def test_a_quoted_cell_that_does_not_end_is_refused(write_clinic, newline, line, instead):
+    text = "id;note;date;amount\n" + "".join(f'{n};"note";2026-10-01;5\n' for n in range(400))
+    assert line in text
+    text = text.replace(line, instead).replace("\n", newline)
+    with pytest.raises(ExportError, match=r"clinic\.csv:[0-9]+: a quoted cell (does not end|holds whole lines)"):
+        _ = open_one(write_clinic(text, transactions=SEMICOLONS)).rows
+
+
+@pytest.mark.parametrize(
+    ("cell", "amount"),
+    [("+5", "5"), (".50", "0.50"), ("5.", "5"), ("\u00a07.00\u00a0", "7"), ("\u22123", "-3"), ("-0", "0")],
+)
+def test_ways_to_write_a_number(write_clinic, cell, amount):
+    study = open_one(write_clinic(HEAD + f"1,2026-10-01,{cell}\n1,2026-10-02,9\n"))
+    assert lines_of(study)[0][2] == Decimal(amount)
+
+
+def test_spaces_around_an_id_are_none_of_it(write_clinic):
+    study = open_one(write_clinic(HEAD + "P1\u00a0,2026-10-01,5\n P1,2026-10-02,5\n"))
+    assert study.totals["patients"] == 1
+
+
+def arrow_study(folder, **columns):
+    """A study of a Parquet file written by Arrow, which keeps NaN and missing apart."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    days = pa.array([dt.datetime(2026, 10, 1)] * 300, pa.timestamp("us"))
+    given = {"id": pa.array(range(300)), "date": days, "amount": pa.array([5.0] * 300), "n": pa.array([1.0] * 300)}
+    pa.parquet.write_table(pa.table(given | columns), folder / "lines.parquet")
+    (folder / "c.toml").write_text(TYPED)
+    return open_one(folder / "c.toml")
+
+
+def test_not_a_number_is_no_value(tmp_path):
+    import pyarrow as pa
+
+    nan = [float("nan"), *[5.0] * 299]
+    assert arrow_study(tmp_path, n=pa.array(nan)).rows["kept"] == 300
+    study = arrow_study(tmp_path, amount=pa.array(nan))
+    assert (study.rows["kept"], str(study.problems[0])[:32]) == (299, "lines.parquet:1 «amount»: empty.")
+    with pytest.raises(ExportError, match=r"lines\.parquet:1 «id»: empty"):
+        _ = arrow_study(tmp_path, id=pa.array([float("nan"), *range(1, 300)], pa.float64())).rows
+
+
+def test_floats_of_four_bytes_are_sure_to_the_cent(tmp_path):
+    import pyarrow as pa
+
+    assert arrow_study(tmp_path, amount=pa.array([1234.56] * 300, pa.float32())).totals["revenue"] == 300 * 1234.56
+
+
+def test_headings_that_differ_in_case_and_spaces(tmp_path):
+    import pyarrow as pa
+
+    assert arrow_study(tmp_path, ID=pa.array(["x"] * 300)).totals["patients"] == 300
+
+
+def test_lines_that_differ_in_time_are_no_copies(tmp_path):
+    import pyarrow as pa
+
+    times = pa.array([dt.datetime(2026, 10, 1, 9 + n % 2) for n in range(300)], pa.timestamp("us"))
+    one = {"id": pa.array(["p"] * 300), "date": times, "receipt": pa.array([f"R{n // 2}" for n in range(300)])}
+    (tmp_path / "c.toml").write_text("")
+    arrow_columns = one | {"amount": pa.array([5.0] * 300)}
+    pa.parquet.write_table(pa.table(arrow_columns), tmp_path / "lines.parquet")
+    (tmp_path / "c.toml").write_text(TYPED.replace('quantity = "n"', 'receipt_id = "receipt"'))
+    assert open_one(tmp_path / "c.toml").rows["kept"] == 300
+
+
+def test_damaged_pages_of_a_parquet_file(tmp_path):
+    study = arrow_study(tmp_path)
+    path = tmp_path / "lines.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:200] = bytes(196)
+    path.write_bytes(content)
+    with pytest.raises(ExportError, match=r"lines\.parquet: (is no Parquet file, or a damaged one|changed while)"):
+        _ = open_one(study.clinic.path).rows
+
+
+def test_csv_and_parquet_are_not_read_together(tmp_path):
+    arrow_study(tmp_path)
+    (tmp_path / "lines.csv").write_text("id,date,amount,n\n1,01.10.2026,5,1\n")
+    (tmp_path / "c.toml").write_text(TYPED.replace("lines.parquet", "lines.*"))
+    with pytest.raises(ClinicFileError, match="names CSV and Parquet files together"):
+        _ = open_one(tmp_path / "c.toml").rows
+
+
+def test_a_file_of_patients_that_is_mostly_broken_is_refused(write_clinic):
+    parts = '[patients]\nsource = "../data/people.csv"\n[patients.columns]\npatient_id = "id"\n'
+    clinic = write_clinic(HEAD + "1,2026-10-01,5\n", parts=parts)
+    (clinic.parent.parent / "data" / "people.csv").write_text("id,name\n1,Doe, John\n2,Roe, Jane\n")
+    with pytest.raises(ExportError, match=r"people\.csv:2: 3 fields where there are 2 headings.*\(2 such lines\)"):
+        _ = open_one(clinic).rows
 
 
 cells = st.tuples(

@@ -53,5 +53,7 @@ def test_every_file_that_is_linked_is_there():
 
 def test_every_make_target_that_is_named_is_there():
     for target in set(re.findall(r"`?make ([a-z]+)", README + CONTRIBUTING)):
-        said = subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            ["make", "--dry-run", target], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        )
         assert said.returncode == 0, said.stderr

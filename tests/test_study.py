@@ -89,10 +89,16 @@ def test_a_damaged_cache_heals(clinic):
     for name in ("checked.pickle", "clv.pickle", "summary.pickle"):
         path = study.cache.folder / name
         path.write_bytes(path.read_bytes()[:20])
+    path = study.cache.folder / "patients.pickle"
+    path.write_bytes(path.read_bytes()[:-5] + b"other")
     (study.cache.folder / "transactions.parquet").unlink()
+    path = study.cache.folder / "visits.parquet"
+    path.write_bytes(path.read_bytes()[:-10])
     again = open_it(clinic)
     assert again.rows == study.rows
     assert again.clv == study.clv
+    assert again.patients.equals(study.patients)
+    assert again.visits.count().execute() == study.totals["visits"]
     assert again.transactions.count().execute() == study.rows["kept"]
 
 

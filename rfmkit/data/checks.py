@@ -130,15 +130,15 @@ def _parse(cells: ir.Table, spec, today: dt.date | None) -> tuple[ir.Table, dict
 
 
 def _text(cell: ir.StringColumn) -> ir.StringColumn:
-    return cell.strip().nullif("")
+    return cell.re_replace(f"^{_SPACES}+|{_SPACES}+$", "").nullif("")
 
 
 def _digits(cell: ir.StringColumn, decimal: str) -> tuple[ir.StringColumn, ir.BooleanColumn]:
     """A number as an engine reads it, and whether it is one: spaces part groups of three digits, or nothing."""
-    text = cell.strip().replace("\u2212", "-").re_replace(_SPACES, " ")
-    whole = r"^[-+]?([0-9]{1,15}|[0-9]{1,3}( [0-9]{3}){1,4})"
-    good = text.re_search(whole + rf"({re.escape(decimal)}[0-9]+)?$")
-    return text.replace(" ", "").replace(decimal, "."), good
+    text = cell.replace("\N{MINUS SIGN}", "-").re_replace(_SPACES, " ").strip()
+    whole = r"^[-+]?([0-9]{0,15}|[0-9]{1,3}( [0-9]{3}){1,4})"
+    good = text.re_search(whole + rf"({re.escape(decimal)}[0-9]*)?$") & text.re_search("[0-9]")
+    return text.replace(" ", "").replace(decimal, ".").re_replace(r"\.$", ""), good
 
 
 def _money(cell: ir.StringColumn, decimal: str, *, needed: bool) -> tuple[ir.Column, ir.Column]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rfmkit.data.checks import MOST_REJECTED
 from rfmkit.data.sources import FILE, ROW, Export
 from rfmkit.errors import ExportError, Problem
 
@@ -22,7 +23,7 @@ def check_people(export: Export, spec) -> list[Problem]:
     Raises
     ------
     ExportError
-        If a line has no patient id.
+        If a line has no patient id, or more than 1 % of the lines are broken.
     """
     cells = export.cells
     nameless = cells.filter(cells.patient_id.cast(str).strip().fill_null("") == "")
@@ -35,4 +36,7 @@ def check_people(export: Export, spec) -> list[Problem]:
         return []
     first = export.broken.iloc[0]
     fix = "Quote cells that hold the delimiter."
-    return [Problem(f"{first.file}:{first.row}", first.reason, fix, len(export.broken))]
+    problem = Problem(f"{first.file}:{first.row}", first.reason, fix, len(export.broken))
+    if len(export.broken) > MOST_REJECTED * (len(export.broken) + int(cells.count().execute())):
+        raise ExportError(problem)
+    return [problem]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import collections
 import csv
 import difflib
 import json
@@ -77,11 +78,14 @@ def read_export(files: list[InputFile], spec, scratch: Path) -> Export:
     """
     con = ibis.duckdb.connect(temp_directory=str(scratch))
     con.raw_sql("SET TimeZone = 'UTC'")
+    if len({file.path.suffix.lower() in _PARQUET for file in files}) > 1:
+        fix = "Name files of one kind: the same lines in two kinds would be counted twice."
+        raise ClinicFileError(Problem(spec.source, "names CSV and Parquet files together", fix))
     tables, broken, errors = [], [], []
     for number, file in enumerate(files):
         try:
             if file.path.suffix.lower() in _PARQUET:
-                tables.append(_read_parquet(con, file, spec))
+                tables.append(_read_parquet(con, file, spec, f"file_{number}"))
             else:
                 staged = scratch / f"{number}.parquet"
                 broken.append(_stage_csv(file, spec, staged))
@@ -110,39 +114,55 @@ def _together(tables: list[ir.Table]) -> ir.Table:
     return ibis.union(*filled) if len(filled) > 1 else filled[0]
 
 
-def _read_parquet(con, file: InputFile, spec) -> ir.Table:
+def _read_parquet(con, file: InputFile, spec, name: str) -> ir.Table:
     """The cells of a Parquet file, written as the clinic file says that text is written."""
     try:
         schema = pa.parquet.read_schema(file.path)
         table = con.read_parquet(str(file.path), file_row_number=True)
-    except Exception as error:  # the engine's own class for a damaged file is behind its door
-        if isinstance(error, OSError) and error.filename:
-            raise
-        fix = "Export it again; a Parquet file's columns differ in more than case, and none is file_row_number."
-        raise ExportError(Problem(file.name, "is no Parquet file, or a damaged one", fix)) from None
-    zoned = [field.name for field in schema if pa.types.is_timestamp(field.type) and field.type.tz]
-    names = _names(file, schema.names, spec)
-    problems = [
-        Problem(f"{file.name} «{heading}»", "has a time zone, so its day is not certain", "Export plain dates.")
-        for name, position in names.items()
-        if (heading := schema.names[position]) in zoned and not name.startswith(UNMAPPED)
+    except pa.ArrowException:
+        raise ExportError(_damaged(file)) from None
+    headings = [heading.strip() for heading in schema.names]
+    places = _names(file, headings, spec)
+    kinds = {one: schema.field(position).type for one, position in places.items()}
+    zoned = [
+        Problem(
+            f"{file.name} «{headings[places[one]]}»",
+            "has a time zone, so its day is not certain",
+            "Export plain dates.",
+        )
+        for one, kind in kinds.items()
+        if pa.types.is_timestamp(kind) and kind.tz and not one.startswith(UNMAPPED)
     ]
-    if problems:
-        raise ExportError(problems)
-    columns = {name: _as_text(table[schema.names[position]], spec) for name, position in names.items()}
-    return table.select(**columns, **{FILE: ibis.literal(file.name), ROW: table.file_row_number + 1})
+    if zoned:
+        raise ExportError(zoned)
+    # By position: the engine tells headings apart that differ in case alone by renaming them.
+    columns = {one: _as_text(table[table.columns[position]], one, spec) for one, position in places.items()}
+    if pa.types.is_timestamp(kinds["visit_date"] if "visit_date" in kinds else pa.null()):
+        # The time of the day tells two lines apart that are no copies.
+        columns[f"{UNMAPPED}{headings[places['visit_date']]}"] = table[table.columns[places["visit_date"]]].cast(str)
+    cells = table.select(**columns, **{FILE: ibis.literal(file.name), ROW: table[table.columns[-1]] + 1})
+    try:
+        return con.create_table(name, cells, temp=True)
+    except Exception as error:
+        if type(error).__name__ in {"IOException", "OutOfMemoryException"}:
+            raise
+        raise ExportError(_damaged(file)) from None  # the engine's classes for damaged pages are behind its door
 
 
-def _as_text(cell: ir.Column, spec) -> ir.StringColumn:
+def _damaged(file: InputFile) -> Problem:
+    return Problem(file.name, "is no Parquet file, or a damaged one", "Export it again.")
+
+
+def _as_text(cell: ir.Column, name: str, spec) -> ir.StringColumn:
     """A typed cell in the words of the clinic file: one way of reading serves all files."""
     kind = cell.type()
-    if isinstance(kind, dtypes.Date | dtypes.Timestamp):
+    if name == "visit_date" and isinstance(kind, dtypes.Date | dtypes.Timestamp):
         return cell.cast("timestamp").strftime(spec.date_format)
     if isinstance(kind, dtypes.Floating):
-        # Sums of floats carry noise behind the sixth decimal; a whole number is written without decimals.
-        whole = cell.cast("decimal(38, 6)").cast(str).re_replace(r"\.?0+$", "")
-        known = cell.notnull() & ~cell.isnan() & ~cell.isinf() & (cell.abs() < 1e30)
-        return ibis.ifelse(known, whole.replace(".", spec.decimal), cell.cast(str).nullif("nan"))
+        # Floats carry noise behind their last sure decimal; a whole number is written without decimals.
+        scale = 2 if isinstance(kind, dtypes.Float32) else 6
+        digits = cell.try_cast(f"decimal(38, {scale})").cast(str).re_replace(r"\.?0+$", "").replace(".", spec.decimal)
+        return ibis.cases((cell.isnan(), ibis.null(str)), (cell.isinf(), "inf"), else_=digits)
     if isinstance(kind, dtypes.Decimal):
         return cell.cast(str).re_replace(r"(\.[0-9]*?)0+$", r"\1").re_replace(r"\.$", "").replace(".", spec.decimal)
     return cell.cast(str)
@@ -154,14 +174,16 @@ def _stage_csv(file: InputFile, spec, staged: Path) -> pd.DataFrame:
     with text.open("w", encoding="utf-8", newline="") as stream:
         for chunk in _decoded(file, spec):
             stream.write(chunk)
-    try:
-        with text.open(encoding="utf-8", newline="") as stream:
-            reader = csv.reader(stream, delimiter=spec.delimiter)
+    with text.open(encoding="utf-8", newline="") as stream:
+        reader = csv.reader(stream, delimiter=spec.delimiter, strict=True)
+        try:
             first = next(reader, [])
             skipped = reader.line_num if spec.header else 0
-    except csv.Error:
-        fix = "Check delimiter and encoding in the clinic file."
-        raise ExportError(Problem(f"{file.name}:1", "is no line of headings", fix)) from None
+            # Read to the end for its errors alone: Arrow takes a stray quotation mark as meant and loses lines by it.
+            collections.deque(reader, maxlen=0)
+        except csv.Error:
+            fix = "A quotation mark is missing or stray there, or the file is cut short: correct the export."
+            raise ExportError(Problem(f"{file.name}:{reader.line_num}", "a quoted cell does not end", fix)) from None
     _check_delimiter(file, first, spec)
     headings = [heading.strip() for heading in first] if spec.header else [str(n + 1) for n in range(len(first))]
     names = _names(file, headings, spec)
@@ -242,7 +264,7 @@ def _decoded(file: InputFile, spec) -> Iterator[str]:
     """Yield the text of a file, strictly decoded, in chunks of whole lines."""
     encoding = spec.encoding or _found_encoding(file.path)
     decode = codecs.getincrementaldecoder(encoding)(errors="strict")
-    lines, rest, last = 1, "", ""
+    lines, rest = 1, ""
     with file.path.open("rb") as stream:
         while True:
             block = stream.read(_CHUNK_BYTES)
@@ -259,12 +281,9 @@ def _decoded(file: InputFile, spec) -> Iterator[str]:
                 raise ExportError(Problem(f"{file.name}:{lines}", "holds zero bytes", fix))
             whole, newline, rest = chunk.rpartition("\n") if block else (chunk, "", "")
             lines += whole.count("\n") + len(newline)
-            last = whole.rpartition("\n")[2] if whole else last
             yield (_single_spaced(whole) if spec.delimiter == " " else whole) + newline
             if not block:
                 break
-    if re.search(rf'(^|{re.escape(spec.delimiter)})"([^"]|"")*$', last):
-        raise ExportError(Problem(file.name, "ends inside a quoted cell", "The file is cut short; export it again."))
 
 
 def _single_spaced(text: str) -> str:
