@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 
+import rfmkit
 from rfmkit import visits_from
 
 settings.register_profile(
@@ -20,6 +22,20 @@ settings.load_profile("suite")
 REPOSITORY = Path(__file__).parent.parent
 #: CDNOW as it ships inside lifetimes: the tenth sample and the whole.
 CDNOW = Path(importlib.util.find_spec("lifetimes").origin).parent / "datasets"
+
+
+TODAY = dt.date(2026, 11, 21)
+
+
+def lines_of(study) -> list[tuple]:
+    """The kept lines of a study: patient, day, amount."""
+    table = study.transactions.order_by(["_file", "_row"]).execute()
+    return list(zip(table["patient_id"], table["visit_date"].dt.strftime("%Y-%m-%d"), table["amount"], strict=True))
+
+
+def open_one(path, month="2026-10"):
+    """A study of a clinic file, on the day that the tests are set on."""
+    return rfmkit.open_study(path, month=month, today=TODAY)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,25 +3,14 @@
 import datetime as dt
 from decimal import Decimal
 
-import pandas as pd
 import pytest
+from conftest import TODAY, lines_of, open_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import rfmkit
 from rfmkit.errors import ClinicFileError, ExportError
 
 HEAD = "id,date,amount\n"
-TODAY = dt.date(2026, 11, 21)
-
-
-def lines_of(study) -> list[tuple]:
-    table = study.transactions.order_by(["_file", "_row"]).execute()
-    return list(zip(table["patient_id"], table["visit_date"].dt.strftime("%Y-%m-%d"), table["amount"], strict=True))
-
-
-def open_one(path, month="2026-10"):
-    return rfmkit.open_study(path, month=month, today=TODAY)
 
 
 TEXT = "id;date;amount\n007;31.10.2026;1 234,50\n0042;01.10.2026;-20,5\nКод;02.10.2026;0\n"
@@ -88,23 +77,6 @@ def test_many_files_with_columns_in_any_order(tmp_path):
         '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "amount"\n'
     )
     assert lines_of(open_one(tmp_path / "c.toml")) == [("1", "2026-09-01", 5), ("2", "2026-10-01", 7)]
-
-
-def test_parquet_with_types(tmp_path):
-    frame = pd.DataFrame(
-        {
-            "id": [7, 8, 9],
-            "date": pd.to_datetime(["2026-10-01", "2026-10-02", "2026-10-03"]),
-            "amount": [5.5, 7.25, 1.0],
-        }
-    )
-    frame.to_parquet(tmp_path / "lines.parquet")
-    (tmp_path / "c.toml").write_text(
-        'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "lines.parquet"\n'
-        '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "amount"\n'
-    )
-    amounts = [Decimal("5.5"), Decimal("7.25"), Decimal(1)]
-    assert [line[::2] for line in lines_of(open_one(tmp_path / "c.toml"))] == list(zip("789", amounts, strict=True))
 
 
 def many(*faulty: str) -> str:
@@ -222,70 +194,6 @@ def test_bonuses_in_the_amount_are_taken_out(write_clinic):
     assert open_one(path).totals["revenue"] == (50 - 20) + 30
 
 
-TYPED = """name = "C"
-currency = "USD"
-[transactions]
-source = "lines.parquet"
-decimal = ","
-date_format = "%d.%m.%Y"
-[transactions.columns]
-patient_id = "id"
-visit_date = "date"
-amount = "amount"
-quantity = "n"
-"""
-
-
-def parquet_study(folder, **columns):
-    """A study of a Parquet file of 300 good lines in which the first has these values."""
-    days = pd.Series(pd.to_datetime(["2026-10-01"] * 300))
-    frame = pd.DataFrame({"id": range(300), "date": days, "amount": 5.0, "n": 0.333}).astype({"id": "object"})
-    for name, value in columns.items():
-        frame[name] = pd.Series([value, *frame[name].iloc[1:]], dtype=frame[name].dtype)
-    frame["id"] = frame["id"].astype("float64") if isinstance(frame["id"].iloc[0], float) else frame["id"]
-    frame.to_parquet(folder / "lines.parquet")
-    (folder / "c.toml").write_text(TYPED)
-    return open_one(folder / "c.toml")
-
-
-@pytest.mark.parametrize(
-    ("columns", "said"),
-    [
-        ({"amount": float("nan")}, "«amount»: empty."),
-        ({"amount": float("inf")}, "«amount»: not a number"),
-        ({"amount": 10.005}, "«amount»: more than two decimals."),
-        ({"amount": 1e17}, "«amount»: not a number"),
-        ({"date": pd.NaT}, "«date»: empty."),
-    ],
-)
-def test_faults_of_typed_cells(tmp_path, columns, said):
-    study = parquet_study(tmp_path, **columns)
-    assert said in str(study.problems[0])
-    assert (study.rows["kept"], study.rows["rejected"]) == (299, 1)
-    assert study.totals == {"patients": 299, "visits": 299, "revenue": 299 * 5}
-
-
-def test_noise_of_floats_is_no_third_decimal(tmp_path):
-    assert parquet_study(tmp_path, amount=0.1 + 0.2).totals["revenue"] == 299 * 5 + 0.3
-
-
-def test_a_day_with_a_time_zone_is_refused(tmp_path):
-    frame = pd.DataFrame(
-        {"id": ["1"], "date": pd.to_datetime(["2026-10-01"]).tz_localize("Asia/Shanghai"), "amount": 5}
-    )
-    frame.assign(n=1).to_parquet(tmp_path / "lines.parquet")
-    (tmp_path / "c.toml").write_text(TYPED)
-    with pytest.raises(ExportError, match=r"lines\.parquet «date»: has a time zone, so its day is not certain"):
-        _ = open_one(tmp_path / "c.toml").rows
-
-
-def test_a_damaged_parquet_file(tmp_path):
-    (tmp_path / "lines.parquet").write_bytes(b"PAR1 and no more")
-    (tmp_path / "c.toml").write_text(TYPED)
-    with pytest.raises(ExportError, match=r"lines\.parquet: is no Parquet file, or a damaged one"):
-        _ = open_one(tmp_path / "c.toml").rows
-
-
 def test_lines_swallowed_by_a_stray_quotation_mark_are_missed(write_clinic):
     lines = [f"{n},2026-10-01,5,note\n" for n in range(400)]
     lines[100], lines[200] = '100,2026-10-01,5,"note\n', '200,2026-10-01,5,note"\n'
@@ -370,71 +278,6 @@ def test_ways_to_write_a_number(write_clinic, cell, amount):
 def test_spaces_around_an_id_are_none_of_it(write_clinic):
     study = open_one(write_clinic(HEAD + "P1\u00a0,2026-10-01,5\n P1,2026-10-02,5\n"))
     assert study.totals["patients"] == 1
-
-
-def arrow_study(folder, **columns):
-    """A study of a Parquet file written by Arrow, which keeps NaN and missing apart."""
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    days = pa.array([dt.datetime(2026, 10, 1)] * 300, pa.timestamp("us"))
-    given = {"id": pa.array(range(300)), "date": days, "amount": pa.array([5.0] * 300), "n": pa.array([1.0] * 300)}
-    pa.parquet.write_table(pa.table(given | columns), folder / "lines.parquet")
-    (folder / "c.toml").write_text(TYPED)
-    return open_one(folder / "c.toml")
-
-
-def test_not_a_number_is_no_value(tmp_path):
-    import pyarrow as pa
-
-    nan = [float("nan"), *[5.0] * 299]
-    assert arrow_study(tmp_path, n=pa.array(nan)).rows["kept"] == 300
-    study = arrow_study(tmp_path, amount=pa.array(nan))
-    assert (study.rows["kept"], str(study.problems[0])[:32]) == (299, "lines.parquet:1 «amount»: empty.")
-    with pytest.raises(ExportError, match=r"lines\.parquet:1 «id»: empty"):
-        _ = arrow_study(tmp_path, id=pa.array([float("nan"), *range(1, 300)], pa.float64())).rows
-
-
-def test_floats_of_four_bytes_are_sure_to_the_cent(tmp_path):
-    import pyarrow as pa
-
-    assert arrow_study(tmp_path, amount=pa.array([1234.56] * 300, pa.float32())).totals["revenue"] == 300 * 1234.56
-
-
-def test_headings_that_differ_in_case_and_spaces(tmp_path):
-    import pyarrow as pa
-
-    assert arrow_study(tmp_path, ID=pa.array(["x"] * 300)).totals["patients"] == 300
-
-
-def test_lines_that_differ_in_time_are_no_copies(tmp_path):
-    import pyarrow as pa
-
-    times = pa.array([dt.datetime(2026, 10, 1, 9 + n % 2) for n in range(300)], pa.timestamp("us"))
-    one = {"id": pa.array(["p"] * 300), "date": times, "receipt": pa.array([f"R{n // 2}" for n in range(300)])}
-    (tmp_path / "c.toml").write_text("")
-    arrow_columns = one | {"amount": pa.array([5.0] * 300)}
-    pa.parquet.write_table(pa.table(arrow_columns), tmp_path / "lines.parquet")
-    (tmp_path / "c.toml").write_text(TYPED.replace('quantity = "n"', 'receipt_id = "receipt"'))
-    assert open_one(tmp_path / "c.toml").rows["kept"] == 300
-
-
-def test_damaged_pages_of_a_parquet_file(tmp_path):
-    study = arrow_study(tmp_path)
-    path = tmp_path / "lines.parquet"
-    content = bytearray(path.read_bytes())
-    content[4:200] = bytes(196)
-    path.write_bytes(content)
-    with pytest.raises(ExportError, match=r"lines\.parquet: (is no Parquet file, or a damaged one|changed while)"):
-        _ = open_one(study.clinic.path).rows
-
-
-def test_csv_and_parquet_are_not_read_together(tmp_path):
-    arrow_study(tmp_path)
-    (tmp_path / "lines.csv").write_text("id,date,amount,n\n1,01.10.2026,5,1\n")
-    (tmp_path / "c.toml").write_text(TYPED.replace("lines.parquet", "lines.*"))
-    with pytest.raises(ClinicFileError, match="names CSV and Parquet files together"):
-        _ = open_one(tmp_path / "c.toml").rows
 
 
 def test_a_file_of_patients_that_is_mostly_broken_is_refused(write_clinic):
