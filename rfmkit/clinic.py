@@ -101,12 +101,26 @@ class PatientColumns(_Part):
 
 
 class _File(_Part):
-    source: str
+    source: str | None = None
+    connection_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    table: Annotated[str, Field(min_length=1)] | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    sheet: str | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    decimal: Literal[".", ","] = "."
-    date_format: Annotated[str, AfterValidator(_date_format)] = "%Y-%m-%d"
+    decimal: Literal[".", ","] | None = None
+    date_format: Annotated[str, AfterValidator(_date_format)] | None = None
     header: bool = True
+
+    @model_validator(mode="after")
+    def _one_place(self):
+        if self.connection_env and self.source:
+            raise ValueError("source and connection_env name two places: keep one of them")
+        if self.connection_env and not self.table:
+            raise ValueError("connection_env needs table")
+        if not (self.source or self.connection_env or (self.table and self.engine == "spark")):
+            raise ValueError('needs source, or connection_env and table, or engine = "spark" and table')
+        return self
 
 
 class Transactions(_File):
@@ -114,6 +128,8 @@ class Transactions(_File):
 
     amount_includes_bonus: bool = False
     complete_history: bool | None = None
+    test_patients: list[Annotated[str, Field(min_length=1)]] = []
+    accept: dict[Literal["same_file", "other_ids"], Annotated[str, Field(min_length=3)]] = {}
     columns: TransactionColumns
 
     @model_validator(mode="after")
@@ -126,6 +142,7 @@ class Transactions(_File):
 class Patients(_File):
     """Who they are and whether they may be contacted."""
 
+    merge: Annotated[str, Field(min_length=1)] | None = None
     columns: PatientColumns
 
 

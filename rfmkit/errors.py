@@ -19,20 +19,29 @@ class Problem:
     fix : str, default ""
         What to do about it, as a full sentence.
     count : int, default 1
-        How many lines have the same fault; `where` is then the first of them.
+        How many have the same fault; `where` is then the first of them.
+    unit : str, default "lines"
+        Of what there are so many.
+    check : str, default ""
+        Which check found it, as a key that reports have words for.
+    done : str, default ""
+        What was done about it, as such a key: "rejected", "dropped", "kept" …
     """
 
     where: str
     what: str
     fix: str = ""
     count: int = 1
+    check: str = ""
+    done: str = ""
+    unit: str = "lines"
 
     def __str__(self) -> str:
         line = f"{self.where}: {self.what}."
         if self.fix:
             line += f" {self.fix}"
         if self.count > 1:
-            line += f" ({self.count} such lines)"
+            line += f" ({self.count} such {self.unit})"
         return line
 
 
