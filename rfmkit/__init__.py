@@ -42,7 +42,9 @@ _HOMES = {
 __all__ = ["open_study", *_HOMES]
 
 
-def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None) -> Study:
+def open_study(
+    clinic: str | Path, *, month: str, today: dt.date | None = None, reports: Path | None = None
+) -> Study:
     """Open a clinic at the end of a month.
 
     Parameters
@@ -54,6 +56,8 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None) 
     today : datetime.date, optional
         Lines dated later are rejected; without it the environment variable ``RFMKIT_TODAY`` (which a run sets for its
         notebooks), else no line is too late.
+    reports : pathlib.Path, optional
+        The folder of all reports: the export is compared with what last month's was made from.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None) 
     report = described.report
     reader = Reader(described.locale, described.currency, report.min_count, report.colour)
     try:
-        return Study(described, month, reader=reader, today=today)
+        return Study(described, month, reader=reader, today=today, reports=reports)
     except ValueError as error:
         raise UsageError(Problem("month", str(error))) from None
 

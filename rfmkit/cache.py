@@ -39,12 +39,28 @@ class Cache:
 
     def __init__(self, clinic: str, month: str, depends_on: str):
         digest = hashlib.sha256(f"{code_digest()}\n{depends_on}".encode()).hexdigest()
-        self.folder = _root() / clinic / month / digest[:32]
+        self._open(_root() / clinic / month / digest[:32])
+
+    @classmethod
+    def of_run(cls, clinic: str, month: str) -> Cache | None:
+        """The results that a run has computed for its notebooks, which it names in ``RFMKIT_STUDY``.
+
+        Its notebooks need not read the sources again to know that they are the same.
+        """
+        folder = Path(os.environ.get("RFMKIT_STUDY", ""))
+        if not folder.is_absolute() or (folder.parent.parent.name, folder.parent.name) != (clinic, month):
+            return None
+        cache = cls.__new__(cls)
+        cache._open(folder)
+        return cache
+
+    def _open(self, folder: Path) -> None:
+        self.folder, month = folder, folder.parent
         try:
-            for folder in (_root(), _root() / clinic, _root() / clinic / month, self.folder):
-                _make_private(folder)
-            os.utime(self.folder)
-            _forget_old(self.folder.parent)
+            for part in (month.parent.parent, month.parent, month, folder):
+                _make_private(part)
+            os.utime(folder)
+            _forget_old(month)
         except OSError as error:
             raise _unwritable(self.folder, error) from None
 

@@ -120,10 +120,13 @@ def run(
 
 
 @app.command(epilog="Example: rfmkit check clinics/*.toml")
-def check(clinics: Clinics, month: Month = None) -> int:
-    """Read and check, report every problem at once, write no report."""
-    until, today = _month(month), _today()
-    return _exit_code([_check(clinic, until, today) for clinic in clinics])
+def check(clinics: Clinics, month: Month = None, out: Out = None) -> int:
+    """Read and check, report every problem at once, write no report.
+
+    The export is compared with what last month's report in --out was made from.
+    """
+    until, today, reports = _month(month), _today(), out or _REPORTS
+    return _exit_code([_check(clinic, until, today, reports, several=len(clinics) > 1) for clinic in clinics])
 
 
 @app.command("list", epilog="Example: rfmkit list")
@@ -161,21 +164,23 @@ def demo(
     return code
 
 
-def _check(clinic: Path, month: str, today: dt.date) -> int:
+def _check(clinic: Path, month: str, today: dt.date, reports: Path, *, several: bool) -> int:
     """Check one clinic; whatever is wrong with it does not keep the others from being checked."""
     from rfmkit.publish.clinics import fault
 
+    whose = f"{clinic.stem}: " if several else ""
     try:
-        study = rfmkit.open_study(clinic, month=month, today=today)
+        study = rfmkit.open_study(clinic, month=month, today=today, reports=reports)
         rows, problems, _ = study.rows, study.problems, study.scheme
     except RfmkitError as error:
-        _complain(str(error))
+        for problem in error.problems:
+            _complain(f"{whose}{problem}")
         return error.exit_code
     except Exception as error:
-        _complain(fault(clinic.name, error))
+        _complain(whose + fault(clinic.name, error))
         return FAULT
     for problem in problems:
-        _complain(str(problem))
+        _complain(f"{whose}{problem}")
     typer.echo(_law(clinic.stem, rows))
     return 0
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
+import fnmatch
+import functools
+import operator
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
 import ibis
-import ibis.expr.datatypes as dtypes
 import ibis.expr.types as ir
 import pandas as pd
 
-from rfmkit.data.sources import FILE, REJECT_COLUMNS, ROW, UNMAPPED, Export
+from rfmkit.data import cells
+from rfmkit.data.doubts import doubts
+from rfmkit.data.engines import computed
+from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, UNMAPPED, Export, mapped_columns
+from rfmkit.data.readings import settled
+from rfmkit.data.totals import no_payment
 from rfmkit.errors import ExportError, Problem
 
 #: Columns of money: two decimals, exact.
@@ -21,18 +28,16 @@ MONEY = ("amount", "discount", "bonus_accrued", "bonus_redeemed")
 NUMBERS = ("quantity", "days_supply")
 #: The run stops when more than this share of the lines is rejected.
 MOST_REJECTED = Decimal("0.01")
-#: Systems write their empty date as 0001 or 1899; no clinic's payments are so old.
-FIRST_YEAR = 1900
+#: Why a line is rejected that is no fault of the export's.
+TEST_PATIENT = "a test patient"
 
 _FATES = ("kept", "rejected", "duplicates", "after_as_of")
 _RAW = "raw_"
-_SPACES = "[\\s\u00a0\u2009\u202f]"
-_MONEY = "decimal(18, 2)"
-
-
-@ibis.udf.scalar.builtin
-def try_strptime(text: str, form: str) -> dtypes.timestamp:
-    """DuckDB's strptime that gives NULL where the text is no such date."""
+_BESIDE = {
+    "total": ("totals", "a total, no payment; it is left out"),
+    "title": ("titles", "a heading, no payment; it is left out"),
+}
+_ROUNDED = "^[0-9]([.,][0-9]+)?E[+][0-9]+$"
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,9 @@ class CheckedLines:
         ``read, kept, rejected, duplicates, after_as_of`` and the same with ``money_`` for the lines whose amount can
         be read.
     rejects : pandas.DataFrame
-        One row a fault: ``file, row, column, reason, line``.
+        One row a fault, and one a line that is no payment: ``file, row, column, reason, line``.
     problems : list of Problem
-        What was wrong but does not stop the run, one a kind of fault.
+        What was seen but does not stop the run, one a kind.
     depends_on_today : bool
         Whether a line was rejected because its day had not come yet: on a later day it would not be.
     """
@@ -61,7 +66,15 @@ class CheckedLines:
     depends_on_today: bool
 
 
-def check_lines(export: Export, spec, as_of: dt.date, today: dt.date | None = None) -> CheckedLines:
+def check_lines(
+    export: Export,
+    spec,
+    as_of: dt.date,
+    today: dt.date | None = None,
+    *,
+    currency: str | None = None,
+    people: pd.DataFrame | None = None,
+) -> CheckedLines:
     """Sort the lines of an export by what becomes of them.
 
     Parameters
@@ -72,177 +85,228 @@ def check_lines(export: Export, spec, as_of: dt.date, today: dt.date | None = No
         Last observed day: later lines are cut and counted.
     today : datetime.date, optional
         Lines dated later than this are rejected.
+    currency : str, optional
+        Whose signs amounts may carry.
+    people : pandas.DataFrame, optional
+        The clinic's patients, ``patient_id`` and ``name`` where it is known: names can be those of test patients, and
+        lines of others are told.
 
     Raises
     ------
+    ClinicFileError
+        If days or amounts can be read in two ways.
     ExportError
         If a patient id is missing, more than 1 % of the lines are rejected (every kind of fault is listed), or no
         line is left.
     """
-    parsed, faults = _parse(export.cells, spec, today)
-    fates = _with_fates(parsed, faults, spec, as_of)
-    con = export.cells.get_backend()
-    lines = con.create_table("lines", fates, temp=True)
-    rejects = pd.concat([_faulty_cells(lines, faults, spec), export.broken], ignore_index=True)[REJECT_COLUMNS]
+    amounts = [name for name in MONEY if name in export.cells.columns]
+    spec = settled(spec, export.cells, days=["visit_date"], amounts=amounts, currency=currency)
+    parsed, faults = _parse(export.cells, spec, today, currency, _tests_by_name(people, spec.test_patients))
+    lines = _with_copies(computed(_with_fates(parsed, faults, as_of)), spec)
+    lines = lines.mutate(**{name: cells.text(lines[_RAW + name]) for name in mapped_columns(spec) if name not in lines})
+    set_aside = [_set_aside(lines, faults, spec), export.broken]
+    rejects = pd.concat([frame for frame in set_aside if len(frame)] or set_aside, ignore_index=True)[REJECT_COLUMNS]
     rejects = rejects.sort_values(["file", "row"], kind="stable", ignore_index=True)
-    rows = _account(export, lines)
-    problems = _problems(rejects, lines, faults, spec)
+    rows, beside = _account(export, lines)
+    problems = _problems(rejects, lines, faults, spec) + _beside(lines, beside, export)
+    faulty = rows["rejected"] - _rejected_by_rule(rejects)
     nameless = (rejects["column"] == faults["patient_id"]) & (rejects["reason"] == "empty")
-    if rows["rejected"] > MOST_REJECTED * rows["read"] or nameless.any():
-        raise ExportError(problems)
+    if faulty > MOST_REJECTED * rows["read"] or nameless.any():
+        raise ExportError(problem for problem in problems if problem.done == "rejected")
     kept = lines.filter(lines.fate == "kept")
     if not kept.filter(kept.amount >= 0).count().execute():
         fix = "Choose a later month, or export earlier lines."
         raise ExportError(Problem(lines[FILE].min().execute(), f"has no visit up to {as_of}", fix))
-    columns = [name for name, heading in spec.columns.model_dump().items() if heading is not None]
+    problems += doubts(lines, kept, spec, cells=_cells(lines), as_of=as_of, people=people)
     return CheckedLines(
-        kept=kept.select(*columns, FILE, ROW),
+        kept=kept.select(*mapped_columns(spec), FILE, ROW),
         rows=rows,
         rejects=rejects,
-        problems=problems + _suspected_copies(kept, spec),
+        problems=problems,
         depends_on_today=bool((rejects["reason"] == "after today").any()),
     )
 
 
-def _parse(cells: ir.Table, spec, today: dt.date | None) -> tuple[ir.Table, dict[str, str]]:
-    """Add each column as its type and, beside it, why it cannot be one (``fault_<column>``)."""
-    mapped = {name: heading for name, heading in spec.columns.model_dump().items() if heading is not None}
-    values, faults = {}, {}
-    for name in mapped:
-        cell = cells[name]
-        if name == "visit_date":
-            values[name], faults[name] = _day(cell, spec.date_format, today)
-        elif name in MONEY:
-            values[name], faults[name] = _money(cell, spec.decimal, needed=name == "amount")
-        elif name in NUMBERS:
-            values[name], faults[name] = _number(cell, spec.decimal)
+def _parse(
+    table: ir.Table, spec, today: dt.date | None, currency: str | None, test_ids: Collection[str]
+) -> tuple[ir.Table, dict[str, str]]:
+    """Add days, numbers and ids as their types and, beside each, why it cannot be one (``fault_<column>``)."""
+    mapped = mapped_columns(spec)
+    numbers = [name for name in mapped if name in (*MONEY, *NUMBERS)]
+    parts = cells.day_parts(table["visit_date"], spec.date_format)
+    # Step by step: what two columns need is computed once.
+    table = table.rename({_RAW + name: name for name in mapped}).mutate(
+        **{f"part_{name}": part for name, part in parts.items()},
+        **{f"part_{name}": cells.digits(table[name], spec.decimal, currency) for name in numbers},
+        **{name: cells.text(table[name]) for name in ("patient_id", "receipt_id") if name in mapped},
+    )
+    values = {"visit_date": cells.day_of(table["raw_visit_date"], {name: table[f"part_{name}"] for name in parts})}
+    faults = {}
+    for name in numbers:
+        cell, part = table[_RAW + name], table[f"part_{name}"]
+        if name in MONEY:
+            values[name], faults[name] = cells.money_of(cell, part, needed=name == "amount", currency=currency)
         else:
-            values[name] = _text(cell)
-    faults["patient_id"] = ibis.ifelse(values["patient_id"].isnull(), "empty", ibis.null(str))
+            values[name] = part.cast("float64")
+            faults[name] = (cells.text(cell).notnull() & part.isnull()).ifelse("not a number", ibis.null(str))
     if spec.amount_includes_bonus:
-        values["amount"] = (values["amount"] - values["bonus_redeemed"].fill_null(0)).cast(_MONEY)
-    table = cells.mutate(
-        **{_RAW + name: cells[name] for name in mapped},
-        **values,
-        **{f"fault_{name}": fault for name, fault in faults.items()},
-    )
-    return table, {name: mapped[name] for name in faults}
-
-
-def _text(cell: ir.StringColumn) -> ir.StringColumn:
-    return cell.re_replace(f"^{_SPACES}+|{_SPACES}+$", "").nullif("")
-
-
-def _digits(cell: ir.StringColumn, decimal: str) -> tuple[ir.StringColumn, ir.BooleanColumn]:
-    """A number as an engine reads it, and whether it is one: spaces part groups of three digits, or nothing."""
-    text = cell.replace("\N{MINUS SIGN}", "-").re_replace(_SPACES, " ").strip()
-    whole = r"^[-+]?([0-9]{0,15}|[0-9]{1,3}( [0-9]{3}){1,4})"
-    good = text.re_search(whole + rf"({re.escape(decimal)}[0-9]*)?$") & text.re_search("[0-9]")
-    return text.replace(" ", "").replace(decimal, ".").re_replace(r"\.$", ""), good
-
-
-def _money(cell: ir.StringColumn, decimal: str, *, needed: bool) -> tuple[ir.Column, ir.Column]:
-    text, good = _digits(cell, decimal)
-    exact = text.re_search(r"^[^.]*(\.[0-9]{1,2}0*)?$")
-    value = ibis.ifelse(good & exact, text, ibis.null(str)).cast(_MONEY)
-    blank = text.fill_null("") == ""
-    fault = ibis.cases(
-        (blank, "empty" if needed else ibis.null(str)),
-        (~good, "not a number"),
-        (~exact, "more than two decimals"),
+        values["amount"] = (values["amount"] - values["bonus_redeemed"].fill_null(0)).cast(cells.MONEY)
+    patient = table["patient_id"]
+    faults["patient_id"] = ibis.cases(
+        (patient.isnull(), "empty"),
+        (patient.contains("E+") & patient.re_search(_ROUNDED), "rounded by a spreadsheet"),
+        (_is_test(patient, spec.test_patients, test_ids), TEST_PATIENT),
         else_=ibis.null(str),
     )
-    return value, fault
+    table = table.mutate(**values, **{f"fault_{name}": fault for name, fault in faults.items()})
+    fault = cells.day_fault(table["raw_visit_date"], table["visit_date"], today)
+    parsed = table.mutate(fault_visit_date=fault).drop(*[name for name in table.columns if name.startswith("part_")])
+    return parsed, {name: mapped[name] for name in mapped if name in {*faults, "visit_date"}}
 
 
-def _number(cell: ir.StringColumn, decimal: str) -> tuple[ir.Column, ir.Column]:
-    text, good = _digits(cell, decimal)
-    value = ibis.ifelse(good, text, ibis.null(str)).cast("float64")
-    bad = (text.fill_null("") != "") & ~good
-    return value, ibis.ifelse(bad, "not a number", ibis.null(str))
+def _is_test(patient: ir.StringColumn, patterns: list[str], test_ids: Collection[str]) -> ir.BooleanColumn:
+    """Whether an id is one of a list, or fits a pattern in which ``*`` stands for anything and ``?`` for a sign."""
+    fits = [patient.isin(sorted(test_ids))] if test_ids else []
+    for pattern in patterns:
+        literal = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        fits.append(patient.like(literal.replace("*", "%").replace("?", "_")))
+    return ibis.or_(*fits) if fits else ibis.literal(False)
 
 
-def _day(cell: ir.StringColumn, form: str, today: dt.date | None) -> tuple[ir.Column, ir.Column]:
-    text = cell.strip()
-    value = try_strptime(text, form).date()
-    if form == "%Y-%m-%d":
-        value = ibis.coalesce(value, try_strptime(text.substr(0, 19).replace("T", " "), "%Y-%m-%d %H:%M:%S").date())
-    late = (value > today) if today else ibis.literal(False)
-    fault = ibis.cases(
-        (text.fill_null("") == "", "empty"),
-        (value.isnull(), "not a date"),
-        (value.year() < FIRST_YEAR, f"before {FIRST_YEAR}"),
-        (late, "after today"),
-        else_=ibis.null(str),
-    )
-    return value, fault
+def _tests_by_name(people: pd.DataFrame | None, patterns: list[str]) -> list[str]:
+    """The ids of patients whose names fit the patterns."""
+    if people is None or "name" not in people or not patterns:
+        return []
+    fits = "|".join(fnmatch.translate(pattern) for pattern in patterns)
+    return people.loc[people["name"].str.fullmatch(fits, case=False).fillna(False).astype(bool), "patient_id"].tolist()
 
 
-def _with_fates(parsed: ir.Table, faults: dict[str, str], spec, as_of: dt.date) -> ir.Table:
-    """Add ``fate``: what becomes of each line."""
+def _with_fates(parsed: ir.Table, faults: dict[str, str], as_of: dt.date) -> ir.Table:
+    """Add ``fate``: what becomes of each line; those that are no payments have that as their fate."""
     faulty = ibis.or_(*[parsed[f"fault_{name}"].notnull() for name in faults])
-    copies = ibis.literal(False)
-    if spec.columns.receipt_id:
-        cells = _cells(parsed)
-        order = ibis.window(group_by=[*cells, faulty], order_by=[FILE, ROW])
-        copies = (ibis.row_number().over(order) > 0) & parsed.receipt_id.notnull()
+    needed = ("patient_id", "visit_date", "amount")
+    lacking = ibis.or_(*[parsed[f"fault_{name}"].notnull() for name in needed])
+    headings = {_RAW + name: faults[name] for name in needed}
+    other = no_payment(parsed, _cells(parsed), headings, lacking)
     fate = ibis.cases(
-        (faulty, "rejected"), (copies, "duplicates"), (parsed.visit_date > as_of, "after_as_of"), else_="kept"
+        (other.notnull(), other), (faulty, "rejected"), (parsed.visit_date > as_of, "after_as_of"), else_="kept"
     )
     return parsed.mutate(fate=fate)
 
 
-def _cells(parsed: ir.Table) -> list[str]:
+def _with_copies(lines: ir.Table, spec) -> ir.Table:
+    """Exact copies of a line with the same receipt are duplicates, all but the first."""
+    if not spec.columns.receipt_id:
+        return lines
+    names = _cells(lines)
+    usable = lines.receipt_id.notnull() & (lines.fate.isin(["kept", "after_as_of"]))
+    # Few lines share a digest: only these are compared cell by cell.
+    told = [lines[_RAW + name].cast(str).fill_null("").hash() for name in ("receipt_id", "patient_id", "amount")]
+    marked = lines.mutate(digest=functools.reduce(operator.xor, told))
+    shared = marked.filter(usable).group_by("digest").aggregate(times=ibis._.count())
+    shared = computed(shared.filter(shared.times > 1).select("digest"))
+    if not shared.count().execute():
+        return lines
+    alike = marked.semi_join(shared, "digest")
+    order = ibis.window(group_by=[*names, "fate"], order_by=[FILE, ROW])
+    again = (ibis.row_number().over(order) > 0) & alike.receipt_id.notnull()
+    again &= alike.fate.isin(["kept", "after_as_of"])
+    alike = alike.mutate(fate=again.ifelse("duplicates", alike.fate))
+    return computed(ibis.union(marked.anti_join(shared, "digest"), alike).drop("digest"))
+
+
+def _cells(lines: ir.Table) -> list[str]:
     """The cells of a line as the export has them, in its order."""
-    names = [
-        name for name in parsed.columns if not name.startswith(("fault_", _RAW)) and name not in (FILE, ROW, "fate")
-    ]
-    return [name if name.startswith(UNMAPPED) else _RAW + name for name in names]
+    return [name for name in lines.columns if name.startswith((UNMAPPED, _RAW))]
 
 
-def _account(export: Export, lines: ir.Table) -> dict:
+def _as_text(cell: ir.Column) -> ir.StringColumn:
+    return cell.cast(str).fill_null("")
+
+
+def _account(export: Export, lines: ir.Table) -> tuple[dict, dict]:
     """Count the lines and their money by fate, and hold that nothing was lost between the file and here."""
-    known = lines.group_by("fate").aggregate(rows=lines.count(), money=lines.amount.sum()).execute().set_index("fate")
+    counted = lines.group_by("fate").aggregate(
+        rows=lines.count(), money=lines.amount.sum(), unread=lines.amount.isnull().sum()
+    )
+    known = counted.execute().set_index("fate")
     rows = {fate: int(known["rows"].get(fate, 0)) for fate in _FATES}
     money = {f"money_{fate}": Decimal(str(known["money"].fillna(0).get(fate, 0))) for fate in _FATES}
     rows["rejected"] += len(export.broken)
-    read = int(export.cells.count().execute()) + len(export.broken)
-    money_read = Decimal(str(lines.amount.sum().execute() or 0))
-    unread = int(lines.filter((lines.fate == "kept") & lines.amount.isnull()).count().execute())
+    beside = {fate: int(known["rows"].get(fate, 0)) for fate in _BESIDE}
+    read = int(export.cells.count().execute()) + len(export.broken) - sum(beside.values())
+    money_read = Decimal(str(lines.filter(~lines.fate.isin(list(_BESIDE))).amount.sum().execute() or 0))
+    unread = int(known["unread"].fillna(0).get("kept", 0))
     if read != sum(rows.values()) or money_read != sum(money.values()) or unread:
         raise AssertionError("rows read must equal kept + rejected + duplicates + after_as_of, and so must their money")
-    return {"read": read, **rows, "money_read": money_read, **money}
+    return {"read": read, **rows, "money_read": money_read, **money}, beside
 
 
-def _faulty_cells(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:
-    """One row a cell that could not be read, with the whole line as the export has it."""
-    line = ibis.literal(spec.delimiter).join([lines[name].fill_null("") for name in _cells(lines)])
+def _set_aside(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:
+    """One row a cell that could not be read, or a line that is no payment, with the whole line as the export has it."""
+    line = ibis.literal(spec.delimiter).join([_as_text(lines[name]) for name in _cells(lines)])
+    place = {"file": lines[FILE], "row": lines[ROW]}
+    rejected = lines.fate == "rejected"
     parts = [
-        lines.filter(lines[f"fault_{name}"].notnull()).select(
-            file=lines[FILE],
-            row=lines[ROW],
-            column=ibis.literal(heading),
-            reason=lines[f"fault_{name}"],
-            line=line,
+        lines.filter(rejected & lines[f"fault_{name}"].notnull()).select(
+            **place, column=ibis.literal(heading), reason=lines[f"fault_{name}"], line=line
         )
         for name, heading in faults.items()
     ]
-    return ibis.union(*parts).execute() if len(parts) > 1 else parts[0].execute()
+    parts += [
+        lines.filter(lines.fate == fate).select(
+            **place, column=ibis.literal(""), reason=ibis.literal(_reason(fate)), line=line
+        )
+        for fate in _BESIDE
+    ]
+    return ibis.union(*parts).execute()
+
+
+def _reason(fate: str) -> str:
+    return _BESIDE[fate][1].partition(";")[0]
+
+
+def _rejected_by_rule(rejects: pd.DataFrame) -> int:
+    """Lines rejected for no other reason than that the clinic file names their patient a test."""
+    alone = rejects.groupby(["file", "row"], dropna=False)["reason"].agg(lambda reasons: set(reasons) == {TEST_PATIENT})
+    return int(alone.sum())
 
 
 def _problems(rejects: pd.DataFrame, lines: ir.Table, faults: dict[str, str], spec) -> list[Problem]:
     """One problem a kind of fault: the first place, what, what to do, how many."""
     problems = []
     names = {heading: name for name, heading in faults.items()}
-    for (column, reason), group in rejects.groupby(["column", "reason"], sort=False):
+    aside = {_reason(fate) for fate in _BESIDE}
+    for (column, reason), group in rejects[~rejects["reason"].isin(aside)].groupby(["column", "reason"], sort=False):
         first = group.iloc[0]
         name = names.get(column, "")
-        where = f"{first.file}:{first.row}" + (f" «{column}»" if column else "")
         what = reason
         if reason in {"not a number", "not a date"}:
-            cell = lines.filter((lines[FILE] == first.file) & (lines[ROW] == int(first.row)))[_RAW + name]
-            what += f" ({_shape(str(cell.execute().iloc[0]))})"
-        problems.append(Problem(where, what, _remedy(name, reason, spec), len(group)))
+            here = (lines[FILE] == first.file) & lines[f"fault_{name}"].notnull()
+            here &= lines[ROW].isnull() if pd.isna(first.row) else lines[ROW] == int(first.row)
+            what += f" ({_shape(str(lines.filter(here).select(_RAW + name).limit(1).execute().iloc[0, 0]))})"
+        check = "broken_lines" if not name else reason.replace(" ", "_")
+        check = {"a_test_patient": "test_patients", "rounded_by_a_spreadsheet": "rounded_ids"}.get(check, check)
+        problems.append(Problem(place(first, column), what, _remedy(name, reason, spec), len(group), check, "rejected"))
+    return problems
+
+
+def place(row, column: str = "") -> str:
+    """Where a line stands, for messages: file, row where there is one, heading."""
+    where = row.file if pd.isna(row.row) else f"{row.file}:{int(row.row)}"
+    return f"{where} «{column}»" if column else where
+
+
+def _beside(lines: ir.Table, beside: dict[str, int], export: Export) -> list[Problem]:
+    """The lines that are no payments."""
+    problems = []
+    for fate, (check, what) in _BESIDE.items():
+        if count := beside[fate]:
+            first = lines.filter(lines.fate == fate).select(file=FILE, row=ROW).order_by(["file", "row"]).limit(1)
+            problems.append(Problem(place(first.execute().iloc[0]), what, "", count, check, "left_out"))
+    if export.titles:
+        file = lines[FILE].min().execute()
+        problems.append(Problem(file, "lines above the headings are left out", "", export.titles, "titles", "left_out"))
     return problems
 
 
@@ -257,6 +321,8 @@ def _remedy(name: str, reason: str, spec) -> str:
         case "not a number":
             example, other = ("1234,50", ".") if spec.decimal == "," else ("1234.50", ",")
             return f'Write {example} or set decimal = "{other}".'
+        case "another currency":
+            return "A report is of one currency: export lines of others apart."
         case "not a date":
             example = dt.date(2026, 10, 31).strftime(spec.date_format)
             return f"Write {example} or set date_format."
@@ -268,21 +334,9 @@ def _remedy(name: str, reason: str, spec) -> str:
             return "Every line needs the patient's id: correct the export."
         case "empty":
             return "Fill it in the export."
+        case "rounded by a spreadsheet":
+            return "Its digits are lost: export it as text."
+        case _ if reason == TEST_PATIENT:
+            return "Its lines are set aside, as the clinic file says."
         case _:
             return "Quote cells that hold the delimiter."
-
-
-def _suspected_copies(kept: ir.Table, spec) -> list[Problem]:
-    """Equal lines that no receipt tells apart: they are kept, and said."""
-    if spec.columns.receipt_id:
-        return []
-    groups = kept.group_by(_cells(kept)).aggregate(times=kept.count())
-    groups = groups.filter(groups.times > 1)
-    count = int((groups.times.sum() - groups.count()).execute() or 0)
-    if not count:
-        return []
-    file = kept[FILE].min().execute()
-    fix = "They are kept; map receipt_id to have real copies dropped."
-    return [
-        Problem(file, "lines equal to an earlier one, and no receipt number to tell copies from purchases", fix, count)
-    ]

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from rfmkit.data.databases import table_digest
+from rfmkit.data.opened import Opened
 from rfmkit.errors import ClinicFileError, ExportError, Problem, SurroundingsError
 
 
@@ -34,6 +36,49 @@ class InputFile:
     size: int
     changed: int
 
+    @property
+    def settled(self) -> bool:
+        """Whether it still is as it was when it was identified."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            return False
+        return (now.st_size, now.st_mtime_ns) == (self.size, self.changed)
+
+
+@dataclass(frozen=True)
+class InputTable:
+    """A table of a database or a cluster.
+
+    Attributes
+    ----------
+    opened : Opened
+        Open for reading.
+    """
+
+    opened: Opened
+    size: None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.opened.name
+
+    @property
+    def path(self) -> Path:
+        """Its name, where those of files have their path."""
+        return Path(self.opened.name)
+
+    @property
+    def sha256(self) -> str:
+        """What identifies its content."""
+        return self.opened.digest
+
+    @property
+    def settled(self) -> bool:
+        """Whether it still is as it was when it was identified."""
+        return table_digest(self.opened) == self.opened.digest
+
 
 def input_files(source: str, folder: Path, where: str) -> list[InputFile]:
     """Find the files that a clinic file's `source` names, in name order.
@@ -52,7 +97,7 @@ def input_files(source: str, folder: Path, where: str) -> list[InputFile]:
     ClinicFileError
         If there is no such file.
     ExportError
-        If one is empty.
+        If one is empty, or is another under a new name.
     SurroundingsError
         If one may not be read.
     """
@@ -65,32 +110,31 @@ def input_files(source: str, folder: Path, where: str) -> list[InputFile]:
     alike = len({path.name for path in paths}) < len(paths)
     names = [Path(os.path.relpath(path, folder)).as_posix() if alike else path.name for path in paths]
     files = [_digested(path, name) for path, name in zip(paths, names, strict=True)]
-    empty = [Problem(file.name, "is empty (0 bytes)", "Export it again.") for file in files if not file.size]
-    if empty:
-        raise ExportError(empty)
+    wrong = [Problem(file.name, "is empty (0 bytes)", "Export it again.") for file in files if not file.size]
+    first: dict[str, str] = {}
+    for file in files:
+        if file.size and first.setdefault(file.sha256, file.name) != file.name:
+            fix = "Remove one: its lines would be counted twice."
+            wrong.append(
+                Problem(file.name, f"is the same file as {first[file.sha256]}", fix, 1, "same_file", "rejected")
+            )
+    if wrong:
+        raise ExportError(wrong)
     return files
 
 
-def check_settled(files: list[InputFile]) -> None:
-    """Hold that files are as they were when they were identified.
+def check_settled(inputs: list[InputFile | InputTable]) -> None:
+    """Hold that files and tables are as they were when they were identified.
 
     Raises
     ------
     ExportError
         If one has changed since: what was read is not what its digest says.
     """
-    moved = []
-    for file in files:
-        try:
-            now = file.path.stat()
-        except OSError:
-            moved.append(file)
-            continue
-        if (now.st_size, now.st_mtime_ns) != (file.size, file.changed):
-            moved.append(file)
+    fix = "It may still be written: wait until it is whole, then run again."
+    moved = [Problem(one.name, "changed while it was read", fix) for one in inputs if not one.settled]
     if moved:
-        fix = "It may still be copied: wait until it is whole, then run again."
-        raise ExportError(Problem(file.name, "changed while it was read", fix) for file in moved)
+        raise ExportError(moved)
 
 
 def _digested(path: Path, name: str) -> InputFile:

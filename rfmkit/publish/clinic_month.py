@@ -102,7 +102,7 @@ def publish_clinic_month(
     watch = watch or Watch()
     watch.step("reading")
     with watch.stage("reading"):
-        study = _opened(clinic, month, today)
+        study = _opened(clinic, month, today, out)
     target = out / study.clinic.key / month
     with _locked(target):
         with disk_faults(target), watch.stage("reading"):
@@ -143,7 +143,7 @@ def publish_notebook(
     watch = watch or Watch()
     watch.step("reading")
     with watch.stage("reading"):
-        study = _opened(clinic, month, today)
+        study = _opened(clinic, month, today, None)
     _compute(study, watch)
     target = out / f"{study.clinic.key}-{month}-{notebook.name}.html"
     with disk_faults(target):
@@ -155,11 +155,11 @@ def publish_notebook(
     return Published("done", target, tuple(str(problem) for problem in study.problems))
 
 
-def _opened(clinic: Path, month: str, today: dt.date) -> Study:
+def _opened(clinic: Path, month: str, today: dt.date, out: Path | None) -> Study:
     import rfmkit
 
     try:
-        study = rfmkit.open_study(clinic, month=month, today=today)
+        study = rfmkit.open_study(clinic, month=month, today=today, reports=out)
     except ValueError as error:
         raise UsageError(Problem("--month", str(error))) from None
     if study.clinic.key.startswith("."):
@@ -212,7 +212,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 def _build(study: Study, new: Path, made_from: dict, *, failed: Path, watch: Watch) -> None:
     """Write every file of a clinic-month into a new folder, the manifest last."""
-    from rfmkit.publish.exports import patients_parquet, rejects_csv
+    from rfmkit.publish.exports import identity_csv, patients_parquet, rejects_csv
     from rfmkit.publish.manifest import NAME, manifest
     from rfmkit.publish.metrics import metrics, to_json
     from rfmkit.publish.notebooks import find_notebooks
@@ -232,6 +232,8 @@ def _build(study: Study, new: Path, made_from: dict, *, failed: Path, watch: Wat
         (new / "private").mkdir(mode=0o700)
         os.chmod(new / "private", 0o700)
         write_file(new / "private" / "rejects.csv", rejects_csv(study.rejects), mode=0o600)
+        if study.identity is not None:
+            write_file(new / "private" / "identity.csv", identity_csv(study.identity), mode=0o600)
         write_file(new / NAME, to_json(manifest(study, made_from, new)))
 
 
@@ -250,8 +252,9 @@ def _execute(
             missing = {name: part.reason for name, part in parts.items() if part.status != "ok"}
             node = prepare(node, missing=missing, reader=study.reader)
             parameters = {"clinic": study.clinic.path.name, "month": study.month}
-            # The same today as ours: the study that a notebook opens is then the one computed here.
-            environment = {"RFMKIT_TODAY": study.today.isoformat()} if study.today else {}
+            # The study that a notebook opens is the one computed here.
+            environment = {"RFMKIT_STUDY": str(study.cache.folder)}
+            environment |= {"RFMKIT_TODAY": study.today.isoformat()} if study.today else {}
             try:
                 executed[notebook.name] = execute_notebook(
                     notebook,

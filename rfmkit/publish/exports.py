@@ -39,10 +39,25 @@ def rejects_csv(rejects: pd.DataFrame) -> bytes:
     rejects : pandas.DataFrame
         ``file, row, column, reason, line``.
     """
+    return _private_csv(rejects.reindex(columns=list(_REJECT_COLUMNS)))
+
+
+def identity_csv(identity: pd.DataFrame) -> bytes:
+    """The cards that may be one person's, for somebody to decide on; written as `rejects_csv` is.
+
+    Parameters
+    ----------
+    identity : pandas.DataFrame
+        As `rfmkit.data.identity.identity_table` makes it; a reviewed copy is what ``merge`` in a clinic file names.
+    """
+    return _private_csv(identity)
+
+
+def _private_csv(frame: pd.DataFrame) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(_REJECT_COLUMNS)
-    for row in rejects.reindex(columns=list(_REJECT_COLUMNS)).itertuples(index=False):
+    writer.writerow(frame.columns)
+    for row in frame.itertuples(index=False):
         writer.writerow([_harmless(value) for value in row])
     # With a byte order mark: spreadsheets take a file without one for the system's old encoding.
     return text.getvalue().encode("utf-8-sig")

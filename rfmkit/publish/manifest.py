@@ -48,6 +48,7 @@ def fingerprint(study: Study) -> dict:
             "as_of": study.as_of,
             "inputs": [{"file": file.path.name, "sha256": file.sha256, "bytes": file.size} for file in study.inputs],
             "clinic_file": {"file": clinic.path.name, "sha256": file_digest(clinic.path)},
+            "previous": study.previous.digest if study.previous else None,
             "beside": [{"file": path.name, "sha256": file_digest(path)} for path in beside if path.is_file()],
             "parameters": clinic.model_dump(mode="json", exclude={"path"}),
             "versions": _versions(),

@@ -1,0 +1,66 @@
+"""Lines of an export that are no payments: sums, headings of groups, headings again."""
+
+from __future__ import annotations
+
+import re
+
+import ibis
+import ibis.expr.types as ir
+
+#: What a line of sums begins with, in the languages of clinics' systems.
+_WORDS = (
+    *("Итого", "ИТОГО", "итого", "Всего", "ВСЕГО", "Итог", "Общий итог", "Промежуточный итог", "Промежуточные итоги"),
+    *(
+        "Total",
+        "TOTAL",
+        "total",
+        "Totals",
+        "Subtotal",
+        "Sub-total",
+        "SUBTOTAL",
+        "Sub Total",
+        "Grand Total",
+        "GRAND TOTAL",
+    ),
+    *("Grand total", "合计", "总计", "小计", "共计", "总和", "本页合计", "累计"),
+)
+_PATTERN = f'^[ \u00a0"]*({"|".join(_WORDS)})([ \u00a0:：.,;|\t("].*)?$'
+#: Text that begins as a line of sums does.
+TOTAL = re.compile(f'^[ \u00a0"]*[;,|\t ]*({"|".join(_WORDS)})([^\\w].*)?$', re.DOTALL)
+#: Cells that a line of sums has in a table of more columns than `_NARROW`: what it sums, and the sum.
+_LABEL_AND_SUM = 2
+_NARROW = 4
+
+
+def no_payment(
+    lines: ir.Table, cells: list[str], headings: dict[str, str], faulty: ir.BooleanColumn
+) -> ir.StringColumn:
+    """Why a line is none of the clinic's payments: "total", "title", or missing.
+
+    Parameters
+    ----------
+    lines : ibis.Table
+    cells : list of str
+        Its columns as the export has them.
+    headings : dict
+        The headings of the columns that tell: the names of their cells and what the clinic file maps them to.
+    faulty : ibis BooleanColumn
+        Whether a line lacks its patient, its day or its amount; the others are payments whatever they say.
+
+    Notes
+    -----
+    A total begins a cell with a word for it («Итого», 合计, Total), or has, in a table of more than four columns, a
+    label and an amount alone. A title has a single cell, as the heading of a group has, or repeats the headings, as
+    every page of a printed list does.
+    """
+    texts = [lines[name].cast(str).fill_null("") for name in cells]
+    said = ibis.or_(*[one.re_search(_PATTERN) for one in texts])
+    filled = sum((one.strip() != "").ifelse(1, 0) for one in texts)
+    again = ibis.and_(*[lines[name].cast(str).strip() == heading for name, heading in headings.items()])
+    label_and_sum = filled.isin([_LABEL_AND_SUM]) & lines.fault_amount.isnull() & (len(cells) > _NARROW)
+    return ibis.cases(
+        (~faulty, ibis.null(str)),
+        (said | label_and_sum, "total"),
+        ((filled <= 1) | again, "title"),
+        else_=ibis.null(str),
+    )
