@@ -18,12 +18,17 @@ MONEY = "decimal(18, 2)"
 #: Amounts of more digits than these are no clinic's.
 _LARGEST = 10**15
 #: Full-width signs, and the minus, spaces and apostrophes that stand for their plain kin.
-_BLANKS = " \t\r\n\u00a0\u2009\u202f\u3000\ufeff"
+#: In front of what a workbook keeps as a number or a day: it is read as such, whatever the clinic file says of text.
+TYPED = "\x02"
+_BLANKS = "\x02 \t\r\n\u00a0\u2009\u202f\u3000\ufeff"
 _FROM = "０１２３４５６７８９，．－＋（）￥／：−‐‑–\u00a0\u2007\u2009\u202f\u3000’ʼ"
 _TO = "0123456789,.-+()¥/:----     ''"
 #: What a date may be followed by: a time, which says nothing about the day.
-_TIME = "([ T] ?[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?"
+_TIME = "([ T] ?(上午|下午|AM|PM)? ?[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)? ?([AaPp][.]?[Mm][.]?)?)?"
+#: Where a workbook's days have their year, month and day, behind the mark.
+_ISO = {"Y": (1, 4), "m": (6, 2), "d": (9, 2)}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NOTHING = ("NULL", "null", "None", "none", "N/A", "n/a", "NaN", "nan", "-", "–", "—")
 #: How people write money of a currency, besides the signs that the locales of a report have for it.
 _SIGNS = {
     "RUB": ("₽", "руб.", "руб", "рублей", "р.", "р", "RUR"),
@@ -119,6 +124,8 @@ def _part(
     if letter in offsets:
         # Most cells are as wide as their format: cutting them is cheaper than searching.
         found = ibis.cases((words.re_search(shape), words.substr(*offsets[letter])), else_=found)
+    if letter in _ISO:
+        found = ibis.cases((words.startswith(TYPED), words.substr(*_ISO[letter])), else_=found)
     found = found.nullif("")
     if letter in "bB":
         start = found.substr(0, 3).lower()
@@ -127,7 +134,9 @@ def _part(
         )
     value = found.cast("int32")
     # Two-digit years as POSIX reads them: 69 to 99 are of the twentieth century.
-    return (value >= 69).ifelse(value + 1900, value + 2000) if letter == "y" else value
+    if letter == "y":
+        return ibis.cases((value >= 100, value), (value >= 69, value + 1900), else_=value + 2000)
+    return value
 
 
 @lru_cache
@@ -212,21 +221,30 @@ def money_of(
         wrong = [(number.isnull(), "not a number")]
     fault = ibis.cases(
         (value.notnull(), ibis.null(str)),
-        (_blank(cell), "empty" if needed else ibis.null(str)),
+        (_blank(cell, needed=needed), "empty" if needed else ibis.null(str)),
         *wrong,
         else_="more than two decimals",
     )
     return value, fault
 
 
-def _blank(cell: ir.Column) -> ir.BooleanColumn:
-    return cell.isnull() if cell.type().is_numeric() else text(cell).isnull()
+def _blank(cell: ir.Column, *, needed: bool = False) -> ir.BooleanColumn:
+    """Whether a cell says nothing; where nothing need be said, systems write a word for it."""
+    if cell.type().is_numeric():
+        return cell.isnull()
+    words = text(cell)
+    return words.isnull() if needed else words.isnull() | words.isin(_NOTHING)
 
 
 def number(cell: ir.Column, decimal: str) -> tuple[ir.FloatingColumn, ir.StringColumn]:
     """Read a number that is no money; it may have any decimals, and may be missing."""
-    value = digits(cell, decimal).cast("float64")
-    return value, (~_blank(cell) & value.isnull()).ifelse("not a number", ibis.null(str))
+    return number_of(cell, digits(cell, decimal))
+
+
+def number_of(cell: ir.Column, number: ir.Column) -> tuple[ir.FloatingColumn, ir.StringColumn]:
+    """The number that the `digits` of a cell make, and why they make none; see `number`."""
+    value = number.cast("float64")
+    return value, (value.isnull() & ~_blank(cell)).ifelse("not a number", ibis.null(str))
 
 
 def _typed(cell: ir.NumericColumn) -> ir.DecimalColumn:
@@ -246,7 +264,11 @@ def number_text(cell: ir.Column, decimal: str, currency: str | None = None) -> i
     words = cell if cell.type().is_string() else cell.cast(str)
     plain = words.re_search(f"^-?[0-9]{{1,15}}([{decimal}][0-9]+)?$")
     # What is plain is most of a column; the rest is looked at closely.
-    return ibis.cases((plain, words.replace(decimal, ".")), else_=_careful_number(words, decimal, currency))
+    return ibis.cases(
+        (plain, words.replace(decimal, ".")),
+        (words.startswith(TYPED), words.substr(1)),
+        else_=_careful_number(words, decimal, currency),
+    )
 
 
 def _careful_number(words: ir.StringColumn, decimal: str, currency: str | None) -> ir.StringColumn:

@@ -19,7 +19,7 @@ from rfmkit.data.doubts import doubts
 from rfmkit.data.engines import computed
 from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, UNMAPPED, Export, mapped_columns
 from rfmkit.data.readings import settled
-from rfmkit.data.totals import no_payment
+from rfmkit.data.totals import TITLE, TOTAL, no_payment
 from rfmkit.errors import ExportError, Problem
 
 #: Columns of money: two decimals, exact.
@@ -33,10 +33,8 @@ TEST_PATIENT = "a test patient"
 
 _FATES = ("kept", "rejected", "duplicates", "after_as_of")
 _RAW = "raw_"
-_BESIDE = {
-    "total": ("totals", "a total, no payment; it is left out"),
-    "title": ("titles", "a heading, no payment; it is left out"),
-}
+#: What lines are that are no payments, and under which check they are told.
+_BESIDE = {"total": ("totals", TOTAL), "title": ("titles", TITLE)}
 _ROUNDED = "^[0-9]([.,][0-9]+)?E[+][0-9]+$"
 
 
@@ -100,15 +98,15 @@ def check_lines(
         line is left.
     """
     amounts = [name for name in MONEY if name in export.cells.columns]
-    spec = settled(spec, export.cells, days=["visit_date"], amounts=amounts, currency=currency)
+    spec = settled(spec, export.cells, days=["visit_date"], amounts=amounts, currency=currency, today=today)
     parsed, faults = _parse(export.cells, spec, today, currency, _tests_by_name(people, spec.test_patients))
     lines = _with_copies(computed(_with_fates(parsed, faults, as_of)), spec)
     lines = lines.mutate(**{name: cells.text(lines[_RAW + name]) for name in mapped_columns(spec) if name not in lines})
     set_aside = [_set_aside(lines, faults, spec), export.broken]
     rejects = pd.concat([frame for frame in set_aside if len(frame)] or set_aside, ignore_index=True)[REJECT_COLUMNS]
     rejects = rejects.sort_values(["file", "row"], kind="stable", ignore_index=True)
-    rows, beside = _account(export, lines)
-    problems = _problems(rejects, lines, faults, spec) + _beside(lines, beside, export)
+    rows = _account(export, lines)
+    problems = _problems(rejects, lines, faults, spec) + _beside(rejects, export)
     faulty = rows["rejected"] - _rejected_by_rule(rejects)
     nameless = (rejects["column"] == faults["patient_id"]) & (rejects["reason"] == "empty")
     if faulty > MOST_REJECTED * rows["read"] or nameless.any():
@@ -147,8 +145,7 @@ def _parse(
         if name in MONEY:
             values[name], faults[name] = cells.money_of(cell, part, needed=name == "amount", currency=currency)
         else:
-            values[name] = part.cast("float64")
-            faults[name] = (cells.text(cell).notnull() & part.isnull()).ifelse("not a number", ibis.null(str))
+            values[name], faults[name] = cells.number_of(cell, part)
     if spec.amount_includes_bonus:
         values["amount"] = (values["amount"] - values["bonus_redeemed"].fill_null(0)).cast(cells.MONEY)
     patient = table["patient_id"]
@@ -221,10 +218,10 @@ def _cells(lines: ir.Table) -> list[str]:
 
 
 def _as_text(cell: ir.Column) -> ir.StringColumn:
-    return cell.cast(str).fill_null("")
+    return cell.cast(str).fill_null("").replace(cells.TYPED, "")
 
 
-def _account(export: Export, lines: ir.Table) -> tuple[dict, dict]:
+def _account(export: Export, lines: ir.Table) -> dict:
     """Count the lines and their money by fate, and hold that nothing was lost between the file and here."""
     counted = lines.group_by("fate").aggregate(
         rows=lines.count(), money=lines.amount.sum(), unread=lines.amount.isnull().sum()
@@ -232,14 +229,15 @@ def _account(export: Export, lines: ir.Table) -> tuple[dict, dict]:
     known = counted.execute().set_index("fate")
     rows = {fate: int(known["rows"].get(fate, 0)) for fate in _FATES}
     money = {f"money_{fate}": Decimal(str(known["money"].fillna(0).get(fate, 0))) for fate in _FATES}
-    rows["rejected"] += len(export.broken)
-    beside = {fate: int(known["rows"].get(fate, 0)) for fate in _BESIDE}
-    read = int(export.cells.count().execute()) + len(export.broken) - sum(beside.values())
-    money_read = Decimal(str(lines.filter(~lines.fate.isin(list(_BESIDE))).amount.sum().execute() or 0))
+    aside = export.broken["reason"].isin([reason for _, reason in _BESIDE.values()])
+    rows["rejected"] += int((~aside).sum())
+    beside = sum(int(known["rows"].get(fate, 0)) for fate in (*_BESIDE, "blank"))
+    read = int(export.cells.count().execute()) + int((~aside).sum()) - beside
+    money_read = Decimal(str(lines.filter(lines.fate.isin(_FATES)).amount.sum().execute() or 0))
     unread = int(known["unread"].fillna(0).get("kept", 0))
     if read != sum(rows.values()) or money_read != sum(money.values()) or unread:
         raise AssertionError("rows read must equal kept + rejected + duplicates + after_as_of, and so must their money")
-    return {"read": read, **rows, "money_read": money_read, **money}, beside
+    return {"read": read, **rows, "money_read": money_read, **money}
 
 
 def _set_aside(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:
@@ -255,15 +253,11 @@ def _set_aside(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:
     ]
     parts += [
         lines.filter(lines.fate == fate).select(
-            **place, column=ibis.literal(""), reason=ibis.literal(_reason(fate)), line=line
+            **place, column=ibis.literal(""), reason=ibis.literal(reason), line=line
         )
-        for fate in _BESIDE
+        for fate, (_, reason) in _BESIDE.items()
     ]
     return ibis.union(*parts).execute()
-
-
-def _reason(fate: str) -> str:
-    return _BESIDE[fate][1].partition(";")[0]
 
 
 def _rejected_by_rule(rejects: pd.DataFrame) -> int:
@@ -276,7 +270,7 @@ def _problems(rejects: pd.DataFrame, lines: ir.Table, faults: dict[str, str], sp
     """One problem a kind of fault: the first place, what, what to do, how many."""
     problems = []
     names = {heading: name for name, heading in faults.items()}
-    aside = {_reason(fate) for fate in _BESIDE}
+    aside = [reason for _, reason in _BESIDE.values()]
     for (column, reason), group in rejects[~rejects["reason"].isin(aside)].groupby(["column", "reason"], sort=False):
         first = group.iloc[0]
         name = names.get(column, "")
@@ -297,16 +291,16 @@ def place(row, column: str = "") -> str:
     return f"{where} «{column}»" if column else where
 
 
-def _beside(lines: ir.Table, beside: dict[str, int], export: Export) -> list[Problem]:
+def _beside(rejects: pd.DataFrame, export: Export) -> list[Problem]:
     """The lines that are no payments."""
     problems = []
-    for fate, (check, what) in _BESIDE.items():
-        if count := beside[fate]:
-            first = lines.filter(lines.fate == fate).select(file=FILE, row=ROW).order_by(["file", "row"]).limit(1)
-            problems.append(Problem(place(first.execute().iloc[0]), what, "", count, check, "left_out"))
-    if export.titles:
-        file = lines[FILE].min().execute()
-        problems.append(Problem(file, "lines above the headings are left out", "", export.titles, "titles", "left_out"))
+    for check, reason in _BESIDE.values():
+        some = rejects[rejects["reason"] == reason]
+        count = len(some) + (export.titles if check == "titles" else 0)
+        if count:
+            first = some.iloc[0] if len(some) else None
+            where = export.first if first is None or (check == "titles" and export.titles) else place(first)
+            problems.append(Problem(where, f"{reason}; it is left out", "", count, check, "left_out"))
     return problems
 
 

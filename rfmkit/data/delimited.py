@@ -19,7 +19,7 @@ import pyarrow.csv
 
 from rfmkit.data.inputs import InputFile
 from rfmkit.data.origin import FILE, HEADER_LINES, REJECT_COLUMNS, ROW, check_delimiter, header_line, places
-from rfmkit.data.totals import TOTAL
+from rfmkit.data.totals import told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 _CHUNK_BYTES = 1 << 23
@@ -66,7 +66,7 @@ class DelimitedFile:
         except ClinicFileError:
             check_delimiter(file.name, lines, spec)
             raise
-        self.titles = at if spec.header else 0
+        self.titles = sum(any(cell.strip() for cell in line) for _, line in lines[:at]) if spec.header else 0
         self._row = row + 1 if spec.header else 1
         # Some systems close every line but the header with a delimiter.
         after = lines[at + 1][1] if len(lines) > at + 1 else header
@@ -158,7 +158,11 @@ class DelimitedFile:
         whole = len(table) if table is not None else 0
         after = row + whole + len(broken)
         rows = np.delete(np.arange(row, after), [place for place, _, _ in broken])
-        self._broken += [(row + place, reason, line) for place, reason, line in broken if not TOTAL.match(line)]
+        self._broken += [
+            (row + place, told_by_text(line, self.spec.delimiter) or reason, line)
+            for place, reason, line in broken
+            if line.strip(" \u00a0\t\r\n")
+        ]
         if table is None:
             return _empty(self.schema), after
         columns = [table.column(position).combine_chunks() for position in self._places.values()]

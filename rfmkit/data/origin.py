@@ -34,11 +34,14 @@ class Export:
         Lines with more or fewer fields than headings: ``file, row, column, reason, line``.
     titles : int
         Lines above the headings.
+    first : str
+        The first file.
     """
 
     cells: ir.Table
     broken: pd.DataFrame
     titles: int = 0
+    first: str = ""
 
 
 def mapped_columns(spec) -> dict[str, str]:

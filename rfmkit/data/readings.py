@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import ibis
@@ -21,11 +22,19 @@ DATE_FORMATS = (
 DECIMALS = (".", ",")
 #: A reading that more than one cell in so many does not have is no reading of the column.
 _ONE_IN = 100
-#: Readings are first tried on this many cells: most fall away there.
+#: The shapes of so many cells are looked at first: most formats fall away there.
 _FIRST = 1000
 
 
-def settled(spec, table: ir.Table, *, days: list[str], amounts: list[str], currency: str | None = None):
+def settled(
+    spec,
+    table: ir.Table,
+    *,
+    days: list[str],
+    amounts: list[str],
+    currency: str | None = None,
+    today: dt.date | None = None,
+):
     """The spec with a decimal sign and a date format: those declared, else the only ones that fit every file.
 
     Parameters
@@ -37,6 +46,8 @@ def settled(spec, table: ir.Table, *, days: list[str], amounts: list[str], curre
         Its columns that hold days, and money.
     currency : str, optional
         Whose signs amounts may carry.
+    today : datetime.date, optional
+        Years of two digits are not read so that days lie after it.
 
     Returns
     -------
@@ -49,7 +60,7 @@ def settled(spec, table: ir.Table, *, days: list[str], amounts: list[str], curre
     """
     chosen, problems = {}, []
     for key, names, known, read in (
-        ("date_format", days, DATE_FORMATS, _days),
+        ("date_format", days, DATE_FORMATS, _days(today)),
         ("decimal", amounts, DECIMALS, _amounts(currency)),
     ):
         texts = [name for name in names if name in table.columns and table[name].type().is_string()]
@@ -64,8 +75,13 @@ def settled(spec, table: ir.Table, *, days: list[str], amounts: list[str], curre
     return spec.model_copy(update=chosen)
 
 
-def _days(cell: ir.Column, form: str) -> ir.Column:
-    return cells.day(cell, form, None)[0]
+def _days(today: dt.date | None):
+    def read(cell: ir.Column, form: str) -> ir.Column:
+        value = cells.day(cell, form, None)[0]
+        # 31.10.26 is not of the year 2031.
+        return (value <= today).ifelse(value, ibis.null("date")) if today and "%y" in form else value
+
+    return read
 
 
 def _amounts(currency: str | None):
@@ -76,11 +92,10 @@ def _amounts(currency: str | None):
 
 
 def _only_reading(table: ir.Table, spec, names: list[str], known: tuple[str, ...], read, key: str) -> str:
-    fitting = list(known)
-    for part in (table.limit(_FIRST), table):
-        fitting = _fitting(part, names, fitting, read)
-        if not fitting:
-            return known[0]
+    fitting = _likely(table, names, known) if key == "date_format" else list(known)
+    fitting = _fitting(table, names, fitting, read) if len(fitting) > 1 else fitting
+    if not fitting:
+        return known[0]
     if len(fitting) == 1:
         return fitting[0]
     for name in names:
@@ -92,9 +107,22 @@ def _only_reading(table: ir.Table, spec, names: list[str], known: tuple[str, ...
     return fitting[0]
 
 
+def _likely(table: ir.Table, names: list[str], forms: tuple[str, ...]) -> list[str]:
+    """The formats whose shape some of the first cells have."""
+    first = table.filter(ibis.or_(*[_filled(table[name]) for name in names])).select(*names).limit(_FIRST).execute()
+    texts = [text for name in names for text in first[name].dropna().unique()]
+    shapes = {form: re.compile(cells.date_pattern(form)[0]) for form in forms}
+    return [form for form, shape in shapes.items() if any(shape.search(text) for text in texts)]
+
+
+def _filled(cell: ir.Column) -> ir.BooleanColumn:
+    """Whether a cell has a digit: a day or an amount has; a word in its place is told as a fault."""
+    return cell.re_search("[0-9０-９]").fill_null(False)
+
+
 def _fitting(table: ir.Table, names: list[str], forms: list[str], read) -> list[str]:
-    """The readings that every cell has; if there is none, those that nearly every cell has."""
-    filled = {name: cells.text(table[name]).notnull() for name in names}
+    """The readings that every cell has; if there is none, those that nearly all have, or else one that most have."""
+    filled = {name: _filled(table[name]) for name in names}
     missed = {
         f"form_{number}": ibis.literal(0)
         + sum((filled[name] & read(table[name], form).isnull()).sum().fill_null(0) for name in names)
@@ -103,7 +131,9 @@ def _fitting(table: ir.Table, names: list[str], forms: list[str], read) -> list[
     row = table.aggregate(**missed, filled=sum(one.sum().fill_null(0) for one in filled.values())).execute().iloc[0]
     misses = {form: int(row[f"form_{number}"]) for number, form in enumerate(forms)}
     whole = [form for form, count in misses.items() if not count]
-    return whole or [form for form, count in misses.items() if count * _ONE_IN <= row["filled"]]
+    nearly = [form for form, count in misses.items() if count * _ONE_IN <= row["filled"]]
+    best = min(misses, key=misses.get)
+    return whole or nearly or ([best] if misses[best] * 2 < row["filled"] else [])
 
 
 def _two_readings(row, heading: str, forms: list[str], key: str) -> Problem:

@@ -70,7 +70,7 @@ def read_export(sources: list[InputFile | InputTable], spec, scratch: Path) -> E
     cells, faults = _together(tables), pd.concat(broken, ignore_index=True)
     if not len(faults) and not cells.count().execute():
         raise ExportError(Problem(sources[0].name, "has a header and no line", "Export it again."))
-    return Export(cells, faults, titles)
+    return Export(cells, faults, titles, sources[0].name)
 
 
 def kind_of(path: Path) -> str:

@@ -24,9 +24,11 @@ _WORDS = (
     ),
     *("Grand total", "合计", "总计", "小计", "共计", "总和", "本页合计", "累计"),
 )
-_PATTERN = f'^[ \u00a0"]*({"|".join(_WORDS)})([ \u00a0:：.,;|\t("].*)?$'
-#: Text that begins as a line of sums does.
-TOTAL = re.compile(f'^[ \u00a0"]*[;,|\t ]*({"|".join(_WORDS)})([^\\w].*)?$', re.DOTALL)
+_ENDS = ("Total", "total", "Итог", "итог", "Итого", "合计", "小计", "总计")
+_PATTERN = f'^[ \u00a0"]*({"|".join(_WORDS)})([ \u00a0:：.,;|\t("].*)?$|[^ ]+ ({"|".join(_ENDS)})[ :]*$'
+_TEXT = re.compile(f'^[ \u00a0"]*[;,|\t ]*({"|".join(_WORDS)})([^\\w].*)?$', re.DOTALL)
+#: Why a line is none of the clinic's payments.
+TOTAL, TITLE = "a total, no payment", "a heading, no payment"
 #: Cells that a line of sums has in a table of more columns than `_NARROW`: what it sums, and the sum.
 _LABEL_AND_SUM = 2
 _NARROW = 4
@@ -35,11 +37,12 @@ _NARROW = 4
 def no_payment(
     lines: ir.Table, cells: list[str], headings: dict[str, str], faulty: ir.BooleanColumn
 ) -> ir.StringColumn:
-    """Why a line is none of the clinic's payments: "total", "title", or missing.
+    """Why a line is none of the clinic's payments: "total", "title", "blank", or missing.
 
     Parameters
     ----------
     lines : ibis.Table
+        With ``patient_id``, ``visit_date`` and ``fault_amount``.
     cells : list of str
         Its columns as the export has them.
     headings : dict
@@ -49,18 +52,29 @@ def no_payment(
 
     Notes
     -----
-    A total begins a cell with a word for it («Итого», 合计, Total), or has, in a table of more than four columns, a
-    label and an amount alone. A title has a single cell, as the heading of a group has, or repeats the headings, as
-    every page of a printed list does.
+    A total has no day, and no patient but perhaps its own label; a cell has a word for it («Итого», 合计, Total), or,
+    in a table of more than four columns, there are a label and an amount alone. A title has a single cell, as the
+    heading of a group has, or repeats the headings, as every page of a printed list does.
     """
     texts = [lines[name].cast(str).fill_null("") for name in cells]
     said = ibis.or_(*[one.re_search(_PATTERN) for one in texts])
     filled = sum((one.strip() != "").ifelse(1, 0) for one in texts)
     again = ibis.and_(*[lines[name].cast(str).strip() == heading for name, heading in headings.items()])
-    label_and_sum = filled.isin([_LABEL_AND_SUM]) & lines.fault_amount.isnull() & (len(cells) > _NARROW)
+    dayless, nobody = lines.visit_date.isnull(), lines.patient_id.isnull()
+    labelled = nobody | lines.patient_id.re_search(_PATTERN)
+    label_and_sum = nobody & (filled == _LABEL_AND_SUM) & lines.fault_amount.isnull() & (len(cells) > _NARROW)
     return ibis.cases(
         (~faulty, ibis.null(str)),
-        (said | label_and_sum, "total"),
+        (filled == 0, "blank"),
+        (dayless & ((labelled & said) | label_and_sum), "total"),
         ((filled <= 1) | again, "title"),
         else_=ibis.null(str),
     )
+
+
+def told_by_text(line: str, delimiter: str) -> str | None:
+    """Why a line with too few or too many cells is no payment; None if it may be one."""
+    if _TEXT.match(line):
+        return TOTAL
+    filled = [cell for cell in line.split(delimiter) if cell.strip(' \u00a0"\r\n')]
+    return TITLE if len(filled) == 1 else None
