@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: report test lint lab pins clean
+.PHONY: report test campaign lint lab pins clean
 
 report: .venv/report.done  ## make the demo clinics' reports
 	$(BIN)/rfmkit demo
 
 test: .venv/test.done lint  ## pass the tests
 	$(BIN)/python -m pytest --numprocesses=2
+
+campaign: .venv/test.done  ## 20,000 mutated exports: each read exactly, or refused with its place
+	RFMKIT_MUTATIONS=20000 $(BIN)/python -m pytest --numprocesses=2 tests/test_mutations.py
 
 lint: .venv/test.done
 	$(BIN)/ruff check .
