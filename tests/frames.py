@@ -207,3 +207,48 @@ PROVENANCE = {
     "patients": 3000,
     "input_digest": "3f" * 32,
 }
+
+FINDINGS = pd.DataFrame(
+    [
+        ("half_volume", pd.NA, "payments.csv", "shown", True),
+        ("not_a_date", 12, "payments.csv:17 «<Date>»", "rejected", True),
+        ("family_phone", 1344, "patients.csv:5 «Phone»", "kept", False),
+    ],
+    columns=["check", "count", "where", "done", "serious"],
+).astype({"count": "Int64"})
+HISTORY_REACH = pd.DataFrame(
+    [
+        {
+            "first_day": dt.date(2022, 1, 10),
+            "last_day": dt.date(2026, 10, 30),
+            "months": 58,
+            "patients": 3000,
+            "known": 2357,
+            "unknown": 643,
+            "complete_history": None,
+            "retention_months": 24,
+            "retention_start": dt.date(2024, 11, 1),
+            "retention_reached": True,
+            "retention_month": "2023-12",
+        }
+    ]
+)
+VISIT_VOLUME = pd.DataFrame(
+    {
+        "month": HISTORY["month"],
+        "visits": [150 + 4 * i for i in range(24)],
+        "days_without_visits": [0, 0, 7, 0, 0, 0, 1, *[0] * 17],
+    }
+)
+COVERAGE = pd.DataFrame(
+    [
+        ("transactions", "receipt_id", False, float("nan")),
+        ("transactions", "bonus_accrued", False, float("nan")),
+        ("transactions", "bonus_redeemed", False, float("nan")),
+        ("transactions", "discount", True, 0.05),
+        ("patients", "email", True, 0.588),
+        ("transactions", "category", True, 0.998),
+        ("patients", "sex", True, 1.0),
+    ],
+    columns=["part", "column", "mapped", "filled"],
+)

@@ -15,7 +15,7 @@ from rfmkit.present import Reader, plots, tables
 from rfmkit.study import Study
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-NAMES = ["01_overview", "02_rfm_segments", "03_lifetime_value", "04_loyalty", "05_recommendations"]
+NAMES = ["00_data_quality", "01_overview", "02_rfm_segments", "03_lifetime_value", "04_loyalty", "05_recommendations"]
 NOTEBOOKS = pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 #: What a table of the study needs, beyond the tables of the same name.
 PART_OF = {

@@ -26,6 +26,7 @@ CASES = {
     "score_distribution": frames.SCORE_BANDS,
     "score_heatmap": frames.SCORE_GRID,
     "segment_sizes": frames.SEGMENTS,
+    "visit_volume": frames.VISIT_VOLUME,
 }
 ALL = pytest.mark.parametrize("name", CASES)
 READERS = {locale: Reader(locale, currency, 5) for locale, currency in [("en", "EUR"), ("ru", "RUB"), ("zh", "CNY")]}
@@ -212,6 +213,36 @@ def test_a_rate_that_is_never_known_has_no_panel():
     assert len(plots.loyalty_history(history).child_axes) == 2
 
 
+def test_months_with_open_days_without_a_visit_stand_out_and_say_how_many():
+    ax = draw("visit_volume", reader=READERS["en"])
+    assert [bar.get_height() for bar in ax.patches] == list(frames.VISIT_VOLUME["visits"])
+    colours = [canvas.to_hex(bar.get_facecolor()) for bar in ax.patches]
+    assert [place for place, colour in enumerate(colours) if colour != colours[0]] == [2, 6]
+    assert [(text.get_text(), text.xy[0]) for text in ax.texts if text.get_text().isdigit()] == [("7", 2), ("1", 6)]
+
+
+def test_a_full_calendar_marks_nothing():
+    ax = plots.visit_volume(frames.VISIT_VOLUME.assign(days_without_visits=0))
+    assert texts(ax) == ["Visits in the month"]
+    assert ax.alt_text.endswith("There are no working days without a visit.")
+
+
+def test_the_volume_is_told_in_words():
+    # Months of 150, 154 … 242 visits: the middle lies between the 12th and the 13th, 194 and 198.
+    assert draw("visit_volume", reader=READERS["en"]).alt_text == (
+        "Visits a month from November 2024 to October 2026: 196 in a usual month, 242 in the last one. "
+        "Working days without a visit: 8 in 2 months; the most, 7, in January 2025."
+    )
+
+
+def test_months_of_many_years_have_no_numbers_that_run_into_each_other():
+    months = pd.period_range("2010-01", "2026-10", freq="M").astype(str)
+    years = pd.DataFrame({"month": months, "visits": 100, "days_without_visits": 3})
+    ax = plots.visit_volume(years)
+    assert not [text for text in texts(ax) if text.isdigit()]
+    assert len(ax.get_xticks()) <= 8
+
+
 def test_small_ripples_stay_small():
     flat = frames.HISTORY.assign(rpr=[0.5 + 0.001 * (place % 2) for place in range(24)])
     low, high = plots.loyalty_history(flat).child_axes[0].get_ylim()
@@ -228,6 +259,8 @@ def test_small_ripples_stay_small():
         ("score_distribution", frames.SCORE_BANDS.assign(patients=1)),
         ("segment_sizes", frames.SEGMENTS.assign(patients_share=np.nan, revenue_share=np.nan)),
         ("segment_sizes", frames.SEGMENTS.head(0)),
+        ("visit_volume", frames.VISIT_VOLUME.assign(visits=0, days_without_visits=0)),
+        ("visit_volume", frames.VISIT_VOLUME.head(0)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

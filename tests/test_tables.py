@@ -21,9 +21,12 @@ CASES = {
     "clv_gates": lambda reader: tables.clv_gates(frames.GATES, reader=reader),
     "clv_parameters": lambda reader: tables.clv_parameters(frames.CLV, reader=reader),
     "clv_summary": lambda reader: tables.clv_summary(frames.CLV_SUMMARY, reader=reader),
+    "coverage": lambda reader: tables.coverage(frames.COVERAGE, reader=reader),
     "definitions": lambda reader: tables.definitions(["rpr", "aov", "crr", "clv"], reader=reader),
+    "findings": lambda reader: tables.findings(frames.FINDINGS, reader=reader),
     "headline": lambda reader: tables.headline(frames.HEADLINE, reader=reader),
     "historical_value": lambda reader: tables.historical_value(frames.HISTORICAL_VALUE, reader=reader),
+    "history_reach": lambda reader: tables.history_reach(frames.HISTORY_REACH, reader=reader),
     "holdout": lambda reader: tables.holdout(frames.HOLDOUT, reader=reader),
     "holdout_by_frequency": lambda reader: tables.holdout_by_frequency(frames.BY_FREQUENCY, reader=reader),
     "loyalty_history": lambda reader: tables.loyalty_history(frames.HISTORY, reader=reader),
@@ -201,6 +204,69 @@ def test_the_lines_read_are_all_accounted_for():
 
 def test_history_begins_with_the_last_month():
     assert [row[0] for row in cells(CASES["loyalty_history"](RUSSIAN))][1:3] == ["октябрь 2026 г.", "сентябрь 2026 г."]
+
+
+# --- what the data can say
+
+
+def notes(table: tables.Table) -> list[str]:
+    return re.findall('<p class="note">(.*?)</p>', table.html)
+
+
+def test_findings_stand_in_their_order_with_where_and_what_was_done():
+    rows = cells(CASES["findings"](Reader()))
+    assert rows[1] == ["Fewer than half as many lines as usual", "–", "payments.csv", "Only noted"]
+    assert rows[2][1:] == ["12", "payments.csv:17 «<Date>»", "Rejected"]
+    assert rows[3][:2] == ["Phone numbers that several patients share", "1,344"]
+
+
+def test_findings_say_how_many_can_change_the_numbers():
+    assert "numbers of this report: 2. They stand first" in notes(CASES["findings"](Reader()))[0]
+    harmless = tables.findings(frames.FINDINGS[~frames.FINDINGS["serious"]])
+    assert notes(harmless)[0] == "None of this stands in the way of the numbers of this report."
+
+
+@READERS
+def test_where_nothing_is_found_or_lacking_a_sentence_says_so(reader):
+    full = frames.COVERAGE.assign(mapped=True, filled=1.0)
+    for shown in (tables.findings(frames.FINDINGS.head(0), reader=reader), tables.coverage(full, reader=reader)):
+        assert re.fullmatch("<p>[^<]+[.。]</p>", shown.html.strip())
+
+
+def reach(**changes) -> list[str]:
+    given = frames.HISTORY_REACH.astype({"complete_history": object}).assign(**changes)
+    return notes(tables.history_reach(given))
+
+
+def test_the_history_says_how_it_is_known_where_it_begins():
+    assert "far more newcomers" in reach()[0]
+    assert "no more newcomers" in reach(unknown=0)[0]
+    assert "holds its whole life" in reach(unknown=0, complete_history=True)[0]
+    assert reach(complete_history=False)[0] == "The clinic states that it is older than its export."
+
+
+def test_what_follows_from_an_unknown_beginning_is_said_only_there():
+    assert "before 10 January 2022 and came again later looks new" in reach()[1]
+    assert "models" in reach()[3]
+    assert len(reach()) == 4
+    assert len(reach(unknown=0)) == 2
+
+
+def test_a_short_history_says_when_retention_will_be_known():
+    short = reach(retention_reached=False, retention_month="2027-02")[2]
+    assert "looks back 24 months, to 1 November 2024: the export begins too late" in short
+    assert short.endswith("the rate will be known from the report on February 2027.")
+
+
+def test_columns_that_cost_the_same_share_a_row():
+    rows = cells(CASES["coverage"](Reader()))
+    assert rows[2][0] == "Bonuses credited, Bonuses paid with"
+    assert [row[-1] for row in rows[1:]] == ["none", "none", "59%"]
+    assert [row[0] for row in rows[1:]][::2] == ["Receipt number", "E-mail"]
+
+
+def test_columns_that_are_there_are_named_though_a_discount_is_seldom_given():
+    assert notes(CASES["coverage"](Reader()))[-1] == "Also there: Discount, Category, Sex."
 
 
 # --- recommendations

@@ -52,6 +52,10 @@ def metrics(study: Study) -> dict:
             "score_grid": _part(study, "segments", lambda study: _cells(study, study.score_grid)),
             "historical_value": _records(study.historical_value)[0],
             "clv": _part(study, "clv", _clv),
+            "findings": _records(study.findings),
+            "history_reach": _records(study.history_reach)[0],
+            "visit_volume": _records(study.visit_volume),
+            "coverage": _records(study.coverage),
             "recommendations": _part(study, "recommendations", lambda study: _records(study.recommendations)),
         }
     )

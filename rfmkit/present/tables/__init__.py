@@ -6,7 +6,8 @@ Each function takes ``reader`` and returns a `Table`. Their HTML uses these elem
 - ``.number`` on the cells and headings of a column of numbers;
 - ``p.note`` under a table: what must be known to read it;
 - ``section.advice`` for a recommendation: ``h3``, ``p.who``, ``dl`` of ``div > dt + dd``, ``p.what``, ``p.why``, which
-  begin with ``strong`` and ``br``.
+  begin with ``strong`` and ``br``;
+- a ``p`` alone where there is nothing to tabulate.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from rfmkit.present.tables.build import Table
 from rfmkit.present.tables.groups import score_bands, segment_definitions, segments
 from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, retention
 from rfmkit.present.tables.origin import definitions, provenance, rows
+from rfmkit.present.tables.quality import coverage, findings, history_reach
 from rfmkit.present.tables.value import (
     clv_basis,
     clv_gates,
@@ -33,9 +35,12 @@ __all__ = [
     "clv_gates",
     "clv_parameters",
     "clv_summary",
+    "coverage",
     "definitions",
+    "findings",
     "headline",
     "historical_value",
+    "history_reach",
     "holdout",
     "holdout_by_frequency",
     "loyalty_history",

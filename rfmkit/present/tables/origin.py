@@ -38,7 +38,7 @@ def rows(rows: Mapping[str, float], *, reader: Reader | None = None) -> Table:
     reader = reader or Reader()
     fates = (
         (reader.say("Used in this report"), "kept"),
-        (reader.say("Rejected: they cannot be read"), "rejected"),
+        (reader.say("Rejected: unreadable, or of a test patient"), "rejected"),
         (reader.say("Left out: the same line twice"), "duplicates"),
         (reader.say("Left out: dated after the month"), "after_as_of"),
     )
