@@ -43,6 +43,9 @@ _EXTENSION = r"(?:[ ,;(]*(?:доб(?:авочный)?|вн(?:утр)?|ext(?:ensi
 _PARTED = re.compile(r"(?P<number>\+*[ (]*\d[\d ().-]*)" + _EXTENSION, re.IGNORECASE)
 #: A slash stands inside a number as well as between two: the longer reading is tried first.
 _WHOLE = re.compile(r"(?P<number>\+*[ (]*\d[\d ()./\\-]*)" + _EXTENSION, re.IGNORECASE)
+#: Whole numbers with nothing but a blank between them.
+_APART = re.compile(r"\d{10,15}(?: \d{10,15})+")
+_RUN = re.compile(r"(?P<number>\d+)(?P<extension>)?")
 _LONGEST = 250
 
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -147,6 +150,8 @@ def read_phone(text: str, country: str | None) -> Phone:
     found = [_number(match, country) for match in _WHOLE.finditer(text)]
     if "/" in text or "\\" in text:
         found = [one for one in found if one.phone] or [_number(match, country) for match in _PARTED.finditer(text)]
+    if all(one.phone_fault == "too_long" for one in found) and _APART.fullmatch(text):
+        found = [_number(match, country) for match in _RUN.finditer(text)]
     valid = list(dict.fromkeys(one.phone for one in found if one.phone))
     if valid:
         return next(one for one in found if one.phone)._replace(phone_count=len(valid))
@@ -177,7 +182,7 @@ def _number(match: re.Match, country: str | None) -> Phone:
         # 00 leads abroad from most countries, and people write it in the others too.
         abroad = _read_digits(digits[2:], None)
         result = abroad if abroad.phone else result
-    return result._replace(phone_extension=match["extension"])
+    return result._replace(phone_extension=match["extension"] or None)
 
 
 def _read_digits(digits: str, country: str | None) -> Phone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 
 import ibis
 import ibis.expr.types as ir
@@ -15,7 +16,7 @@ from rfmkit.data.checks import MOST_REJECTED, place
 from rfmkit.data.contacts import read_emails, read_phones
 from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, Export, mapped_columns
 from rfmkit.data.readings import settled
-from rfmkit.data.totals import TOTAL
+from rfmkit.data.totals import TITLE, TOTAL, told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 CONSENTS = ("consent_sms", "consent_email", "consent_phone", "consent_ads")
@@ -32,9 +33,8 @@ _ROUNDED_ID = r"[0-9]([.,][0-9]+)?E[+][0-9]+"
 
 _OVERRULED = "another line of this patient says otherwise"
 _SEVERAL = "several phones, of which the first valid one is used"
-_TOTAL, _TITLE = "a total, no patient", "a heading, no patient"
 _TITLES = "lines above the headings are left out"
-_BESIDE = {_TOTAL: ("totals", "left_out"), _TITLE: ("titles", "left_out")}
+_BESIDE = {TOTAL: ("totals", "left_out"), TITLE: ("titles", "left_out")}
 _NEITHER = "neither yes, no nor a day"
 _CHECKS = {
     "": "broken_lines",
@@ -66,8 +66,8 @@ _FIXES = {
     "not a date": "Correct it in the export, or set date_format.",
     "before 1900": "Correct it in the export.",
     "after today": "Correct it in the export.",
-    _TOTAL: "",
-    _TITLE: "",
+    TOTAL: "",
+    TITLE: "",
     _SEVERAL: "",
     _OVERRULED: "The last line that says something is used; whom one line protects is not contacted.",
 }
@@ -126,7 +126,7 @@ def read_people(export: Export, spec, country: str | None, today: dt.date | None
     headings = mapped_columns(spec)
     spec = _dated(spec, export.cells, headings)
     lines = _read(export.cells, spec, headings, today)
-    unusable = _unusable(lines, headings["patient_id"])
+    unusable = _unusable(lines, headings["patient_id"], spec.delimiter)
     beside = unusable.isin(_BESIDE)
     by_heading = {headings["patient_id"]: unusable.mask(beside), "": unusable.where(beside)}
     rejects = _together([export.broken, *_set_aside(lines, by_heading)])
@@ -150,14 +150,17 @@ def read_people(export: Export, spec, country: str | None, today: dt.date | None
     return People(people, rejects, problems)
 
 
-def _unusable(lines: pd.DataFrame, heading: str) -> pd.Series:
+def _unusable(lines: pd.DataFrame, heading: str, delimiter: str) -> pd.Series:
     """Why a line names no patient, by line; missing where it names one."""
-    ids, headed = lines["patient_id"], lines["patient_id"] == heading
-    total = lines["line"].str.match(TOTAL) & (ids.isna() | ids.str.match(TOTAL, na=False))
-    title = headed | (ids.isna() & (lines["filled"] <= 1))
-    reason = pd.Series(None, lines.index, dtype="str").mask(ids.isna(), "empty")
+    ids = lines["patient_id"]
+    reason = pd.Series(None, lines.index, dtype="str").mask(ids.isna(), "empty").mask(ids == heading, TITLE)
     reason = reason.mask(ids.str.fullmatch(_ROUNDED_ID, na=False), "rounded by a spreadsheet")
-    return reason.mask(title, _TITLE).mask(total, _TOTAL)
+    # The label of a sum may stand where the ids do.
+    labels = ids[ids.notna() & ~ids.str.contains("[0-9]", na=False)]
+    said = [part.map(partial(told_by_text, delimiter=delimiter)) for part in (lines["line"][ids.isna()], labels)]
+    said[1] = said[1].where(said[1] == TOTAL)
+    beside = pd.concat(said).astype("str").reindex(lines.index)
+    return beside.fillna(reason)
 
 
 def _days(headings: dict[str, str]) -> list[str]:
@@ -189,8 +192,8 @@ def _read(table: ir.Table, spec, headings: dict[str, str], today: dt.date | None
         said[f"{name}_day"], said[f"{name}_fault"] = cells.day(table[name], spec.date_format, today)
     raw = [table[name].cast(str).fill_null("") for name in table.columns if name not in (FILE, ROW)]
     line = ibis.literal(spec.delimiter).join(raw)
-    filled = sum((cell.strip() != "").ifelse(1, 0) for cell in raw)
-    lines = table.select(table[FILE], table[ROW], line=line, filled=filled, **said).execute()
+    filled = ibis.or_(*[cell.strip() != "" for cell in raw])
+    lines = table.filter(filled).select(table[FILE], table[ROW], line=line, **said).execute()
     kinds = {name: "datetime64[s]" if name.endswith("_day") else "str" for name in said} | {ROW: "Int64"}
     # Lines of a table have no number: their words give them an order that is always the same.
     return lines.astype(kinds).sort_values([FILE, ROW, "line"], ignore_index=True)

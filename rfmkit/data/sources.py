@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from rfmkit.data.cells import TYPED as TYPED_CELL
 from rfmkit.data.delimited import DelimitedFile
 from rfmkit.data.inputs import InputFile, InputTable, unreadable
 from rfmkit.data.origin import FILE, HEADER_LINES, REJECT_COLUMNS, ROW, UNMAPPED, Export, header_line, places
@@ -19,6 +20,14 @@ PARQUET = {".parquet", ".pq"}
 WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 #: Merged cells repeat their value for every line, except amounts: one payment is one payment.
 _MONEY = ("amount", "discount", "bonus_accrued", "bonus_redeemed")
+_NUMBERS = (*_MONEY, "quantity", "days_supply")
+_DAYS = (
+    "visit_date",
+    "birth_date",
+    "member_since",
+    "opted_out",
+    *(f"consent_{by}" for by in ("sms", "email", "phone", "ads")),
+)
 
 
 def read_export(sources: list[InputFile | InputTable], spec, scratch: Path) -> Export:
@@ -115,17 +124,19 @@ def _read_delimited(con, file: InputFile, spec, name: str, scratch: Path) -> tup
 
 def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
     """The cells of the one sheet that has every heading the clinic file names."""
-    from rfmkit.data.workbooks import MERGED, NO_VALUE, stage_workbook
+    from rfmkit.data.workbooks import MERGED, NO_VALUE, TYPED, stage_workbook
 
     folder = scratch / name
     folder.mkdir()
     found, errors = [], []
-    for sheet in stage_workbook(file, spec, folder):
+    # What the workbook keeps as numbers and days is read as such, whatever the clinic file says of text.
+    plain = spec.model_copy(update={"decimal": ".", "date_format": "%Y-%m-%d"})
+    for sheet in stage_workbook(file, plain, folder):
         table = con.read_parquet(str(sheet.path))
-        cells = [column for column in table.columns if column.startswith("c")]
+        letters = [column for column in table.columns if column.startswith("c")]
         head = table.order_by("_row").limit(HEADER_LINES).execute()
         lines = [
-            (int(row["_row"]), ["" if pd.isna(row[cell]) else str(row[cell]) for cell in cells])
+            (int(row["_row"]), ["" if pd.isna(row[cell]) else str(row[cell]) for cell in letters])
             for row in head.to_dict("records")
         ]
         at = header_line(lines, spec) if spec.header else 0
@@ -149,10 +160,13 @@ def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> tupl
         cell = table[f"c{position}"]
         if MERGED in table.columns and one in _MONEY:
             cell = table[MERGED].contains(position).fill_null(False).ifelse(ibis.null(str), cell)
-        columns[one] = cell.nullif(NO_VALUE)
-    cells = lines.select(**columns, **{FILE: ibis.literal(file.name), ROW: lines["_row"].cast("int64")})
-    blank = ibis.and_(*[cells[one].fill_null("") == "" for one in positions])
-    return cells.filter(~blank), pd.DataFrame(columns=REJECT_COLUMNS), above
+        cell, kept_so = cell.nullif(NO_VALUE), table[TYPED].contains(position).fill_null(False)
+        if one in _DAYS:
+            kept_so &= cell.re_search("^[0-9]{4}-[0-9]{2}-[0-9]{2}")
+        columns[one] = kept_so.ifelse(TYPED_CELL + cell, cell) if one in (*_DAYS, *_NUMBERS) else cell
+    read = lines.select(**columns, **{FILE: ibis.literal(file.name), ROW: lines["_row"].cast("int64")})
+    blank = ibis.and_(*[read[one].fill_null("") == "" for one in positions])
+    return read.filter(~blank), pd.DataFrame(columns=REJECT_COLUMNS), above
 
 
 def _no_cell(file: InputFile) -> ExportError:
