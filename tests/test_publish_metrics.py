@@ -48,6 +48,10 @@ def study(**missing):
         score_bands=frame(measure=["visit_count"] * 2, score=[1, 2], low=[1.0, 2.0], high=[1.0, 2.0], patients=[4, 5]),
         score_grid=frame(recency_score=[1, 1], frequency_score=[1, 2], patients=[0, 3], revenue=[0.0, 30.0]),
         historical_value=frame(months=[12], revenue=[50.0]),
+        findings=frame(check=["copies"], count=[2], where=["a.csv:3"], done=["dropped"], serious=[False]),
+        history_reach=frame(first_day=[START], months=[12]),
+        visit_volume=frame(month=["2026-10"], visits=[3], days_without_visits=[1]),
+        coverage=frame(part=["patients"], column=["phone"], mapped=[False], filled=[float("nan")]),
         clv=SimpleNamespace(
             **model, spend_parameters={}, spend_log_likelihood=-1.0, patients=9, repeat_patients=8, left_out=0,
             unpaid=0, correlation=0.1,

@@ -34,7 +34,7 @@ def test_the_python_without_a_clinic_file_runs():
     assert names["model"].repeat_patients == 11516
 
 
-@pytest.mark.parametrize("command", ["run", "check", "list", "demo"])
+@pytest.mark.parametrize("command", ["init", "run", "check", "list", "demo"])
 def test_every_command_shows_an_example_and_stands_in_the_readme(rfmkit_cli, command):
     answer = rfmkit_cli(command, "--help")
     assert answer.code == 0
@@ -43,7 +43,7 @@ def test_every_command_shows_an_example_and_stands_in_the_readme(rfmkit_cli, com
 
 
 def test_the_commands_of_the_contract_are_all_there_are():
-    assert {one.name or one.callback.__name__ for one in app.registered_commands} == {"run", "check", "list", "demo"}
+    assert {one.name or one.callback.__name__ for one in app.registered_commands} == {"init", "run", "check", "list", "demo"}
 
 
 def test_every_file_that_is_linked_is_there():

@@ -119,13 +119,13 @@ def _refunds(kept: ir.Table, headings: dict[str, str]) -> list[Problem]:
         sold = refunds.sold
     joined, found = (sold <= refunds.visit_date).fill_null(False), []
     fix = "" if "receipt_id" in headings else "Map receipt_id to have them find it."
-    for some, what, how, check, done in (
-        (joined, "refunds have their sale, and are taken off its day", "", "refunds_matched", "joined"),
-        (~joined, "refunds have no sale in the export, and stay on their day", fix, "refunds_unmatched", "kept"),
+    for check, what, done in (
+        ("refunds_matched", "refunds have their sale, and are taken off its day", "joined"),
+        ("refunds_unmatched", "refunds have no sale in the export, and stay on their day", "kept"),
     ):
-        these = refunds.filter(some)
+        these = refunds.filter(joined if done == "joined" else ~joined)
         if count := int(these.count().execute()):
-            found.append(Problem(_first(these), what, how, count, check, done))
+            found.append(Problem(_first(these), what, fix if done == "kept" else "", count, check, done))
     return found
 
 
