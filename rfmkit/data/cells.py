@@ -266,7 +266,7 @@ def number_text(cell: ir.Column, decimal: str, currency: str | None = None) -> i
     # What is plain is most of a column; the rest is looked at closely.
     return ibis.cases(
         (plain, words.replace(decimal, ".")),
-        (words.startswith(TYPED), words.substr(1)),
+        (words.re_search(f"^{TYPED}-?[0-9]{{1,15}}([.][0-9]+)?$"), words.substr(1)),
         else_=_careful_number(words, decimal, currency),
     )
 

@@ -102,10 +102,11 @@ def check_lines(
     parsed, faults = _parse(export.cells, spec, today, currency, _tests_by_name(people, spec.test_patients))
     lines = _with_copies(computed(_with_fates(parsed, faults, as_of)), spec)
     lines = lines.mutate(**{name: cells.text(lines[_RAW + name]) for name in mapped_columns(spec) if name not in lines})
-    set_aside = [_set_aside(lines, faults, spec), export.broken]
-    rejects = pd.concat([frame for frame in set_aside if len(frame)] or set_aside, ignore_index=True)[REJECT_COLUMNS]
-    rejects = rejects.sort_values(["file", "row"], kind="stable", ignore_index=True)
-    rows = _account(export, lines)
+    rows, beside = _account(export, lines)
+    rejects = export.broken
+    if rows["rejected"] > len(export.broken) or beside:
+        rejects = pd.concat([frame for frame in (_set_aside(lines, faults, spec), rejects) if len(frame)])
+    rejects = rejects[REJECT_COLUMNS].sort_values(["file", "row"], kind="stable", ignore_index=True)
     problems = _problems(rejects, lines, faults, spec) + _beside(rejects, export)
     faulty = rows["rejected"] - _rejected_by_rule(rejects)
     nameless = (rejects["column"] == faults["patient_id"]) & (rejects["reason"] == "empty")
@@ -114,7 +115,7 @@ def check_lines(
     kept = lines.filter(lines.fate == "kept")
     if not kept.filter(kept.amount >= 0).count().execute():
         fix = "Choose a later month, or export earlier lines."
-        raise ExportError(Problem(lines[FILE].min().execute(), f"has no visit up to {as_of}", fix))
+        raise ExportError(Problem(export.first, f"has no visit up to {as_of}", fix))
     problems += doubts(lines, kept, spec, cells=_cells(lines), as_of=as_of, people=people)
     return CheckedLines(
         kept=kept.select(*mapped_columns(spec), FILE, ROW),
@@ -221,8 +222,8 @@ def _as_text(cell: ir.Column) -> ir.StringColumn:
     return cell.cast(str).fill_null("").replace(cells.TYPED, "")
 
 
-def _account(export: Export, lines: ir.Table) -> dict:
-    """Count the lines and their money by fate, and hold that nothing was lost between the file and here."""
+def _account(export: Export, lines: ir.Table) -> tuple[dict, int]:
+    """Count the lines and their money by fate, and those that are no payments; hold that nothing was lost."""
     counted = lines.group_by("fate").aggregate(
         rows=lines.count(), money=lines.amount.sum(), unread=lines.amount.isnull().sum()
     )
@@ -237,7 +238,7 @@ def _account(export: Export, lines: ir.Table) -> dict:
     unread = int(known["unread"].fillna(0).get("kept", 0))
     if read != sum(rows.values()) or money_read != sum(money.values()) or unread:
         raise AssertionError("rows read must equal kept + rejected + duplicates + after_as_of, and so must their money")
-    return {"read": read, **rows, "money_read": money_read, **money}
+    return {"read": read, **rows, "money_read": money_read, **money}, beside
 
 
 def _set_aside(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:

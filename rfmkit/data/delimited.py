@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
+from rfmkit.data.cells import TYPED
 from rfmkit.data.inputs import InputFile
 from rfmkit.data.origin import FILE, HEADER_LINES, REJECT_COLUMNS, ROW, check_delimiter, header_line, places
 from rfmkit.data.totals import told_by_text
@@ -273,11 +274,14 @@ def _decoded(file: InputFile, spec) -> Iterator[str]:
                 row = lines + rest.count("\n") + error.object[: error.start].count(b"\n")
                 fix = f"Write its real encoding in the clinic file, for example {_other_than(encoding)}."
                 raise ClinicFileError(Problem(f"{file.name}:{row}", f"is not {encoding} text", fix)) from None
+            except UnicodeError:
+                fix = f"Write its real encoding in the clinic file, for example {_other_than(encoding)}."
+                raise ClinicFileError(Problem(f"{file.name}:1", f"is not {encoding} text", fix)) from None
             if lines == 1:
                 chunk = chunk.removeprefix("\ufeff")
-            if "\0" in chunk:
+            if "\0" in chunk or TYPED in chunk:
                 fix = "Write its real encoding in the clinic file (utf-16?), or export it again."
-                raise ExportError(Problem(f"{file.name}:{lines}", "holds zero bytes", fix))
+                raise ExportError(Problem(f"{file.name}:{lines}", "holds bytes that are no text", fix))
             whole, newline, rest = chunk.rpartition("\n") if block else (chunk, "", "")
             lines += whole.count("\n") + len(newline)
             yield (_single_spaced(whole) if spec.delimiter == " " else whole) + newline

@@ -193,12 +193,8 @@ def _refuse_missing_values(lines: ir.Table, positions: dict[str, int], file: Inp
 
 def _read_parquet(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
     """The cells of a Parquet file, typed as they are."""
-    try:
-        schema = pa.parquet.read_schema(file.path)
-        table = con.read_parquet(str(file.path), file_row_number=True)
-    except pa.ArrowException:
-        raise ExportError(_damaged(file)) from None
-    headings = [heading.strip() for heading in schema.names]
+    headings = _checked_headings(file)
+    table = con.read_parquet(str(file.path), file_row_number=True)
     cells = _typed_cells(table, headings, places(file.name, 1, headings, spec), file.name, spec)
     cells = cells.mutate(**{ROW: cells[ROW] + 1})
     try:
@@ -207,6 +203,28 @@ def _read_parquet(con, file: InputFile, spec, name: str, scratch: Path) -> tuple
         if type(error).__name__ in {"IOException", "OutOfMemoryException"}:
             raise
         raise ExportError(_damaged(file)) from None  # the engine's classes for damaged pages are behind its door
+
+
+def _checked_headings(file: InputFile) -> list[str]:
+    """The headings of a Parquet file whose pages lie where they can."""
+    try:
+        footer = pa.parquet.read_metadata(file.path)
+        names = [heading.strip() for heading in footer.schema.to_arrow_schema().names]
+        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+        pages = [group.column(place) for group in groups for place in range(group.num_columns)]
+        misplaced = any(
+            page.dictionary_page_offset is not None and page.dictionary_page_offset >= page.data_page_offset
+            for page in pages
+        )
+    except (pa.ArrowException, UnicodeError):
+        raise ExportError(_damaged(file)) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ExportError(_damaged(file)) from None  # Arrow's word for a footer that makes no sense
+    if misplaced:
+        raise ExportError(_damaged(file))
+    return names
 
 
 def _damaged(file: InputFile) -> Problem:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,8 @@ _LOOK = 0.02
 _SPARING = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: The first record of a sheet without the container that Excel has put around sheets since 1993.
+_BARE = (b"\x09\x00", b"\x09\x02", b"\x09\x04", b"\x09\x08")
 _HTML = re.compile(
     rb"<(!doctype\s+html|html|head|meta|body|table|tr|td|style|script)[\s>]|^mime-version:", re.IGNORECASE
 )
@@ -118,6 +121,7 @@ def stage_workbook(file: InputFile, spec, folder: Path) -> list[Sheet]:
         }
         answer = _answer(request, limits.CLOCK_SECONDS + file.path.stat().st_size / limits.CLOCK_BYTES_A_SECOND)
     except Refused as refusal:
+        shutil.rmtree(room, ignore_errors=True)
         where = f"{file.name}, sheet «{refusal.sheet}»" if refusal.sheet else file.name
         raise _ERRORS.get(refusal.whose, SurroundingsError)(Problem(where, refusal.what, refusal.fix)) from None
     return [Sheet(one["name"], room / one["file"], one["rows"], one["columns"]) for one in answer]
@@ -134,6 +138,8 @@ def _kind(file: InputFile) -> str:
         return "zip"
     if start.startswith(_OLE):
         return "ole"
+    if start.startswith(_BARE):
+        raise Refused("is an Excel file of before 1997, or of a program that writes such files", SAVE_AS_XLSX)
     ending = file.path.suffix.lower()
     text = start.replace(b"\0", b"")
     if _XML_WORKBOOK.search(text):

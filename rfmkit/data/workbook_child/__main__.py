@@ -7,6 +7,7 @@ its end means that nobody waits any more.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -15,6 +16,8 @@ import zipfile
 import zlib
 from pathlib import Path
 from xml.parsers import expat
+
+import pyarrow as pa
 
 from rfmkit.data.workbook_child import (
     CLINIC,
@@ -47,6 +50,9 @@ def main() -> None:
     """Read what is asked for, and answer."""
     request = json.loads(sys.stdin.buffer.readline())
     sys.meta_path.insert(0, _WithoutPandas)
+    # A thread that gets no memory to begin with is waited for without end.
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder = Path(request["folder"])
     limits.confine()
@@ -77,12 +83,15 @@ def read(request: dict, folder: Path) -> list[dict]:
     except MemoryError:
         raise limits.out_of_memory() from None
     except OSError as error:
-        fix = "Make room there, then run again."
-        raise Refused(f"cannot be unpacked ({error.strerror})", fix, whose=SURROUNDINGS) from None
+        if error.errno == errno.ENOMEM:
+            raise limits.out_of_memory() from None
+        fix = "Make room in the folder for temporary files, then run again."
+        raise Refused(f"cannot be unpacked ({error.strerror or 'writing failed'})", fix, whose=SURROUNDINGS) from None
     except (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, NotImplementedError, RuntimeError):
         raise damaged() from None
     except BaseException as error:  # a panic of calamine's is no Exception; what was thought of is told above
-        raise damaged(type(error).__name__) from None
+        # Arrow has no class for want of memory in what it builds on.
+        raise limits.out_of_memory() if type(error) is pa.ArrowException else damaged(type(error).__name__) from None
 
 
 def _sheets(request: dict, folder: Path) -> list[dict]:

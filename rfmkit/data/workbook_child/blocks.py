@@ -87,7 +87,7 @@ class Blocks:
 
 def _has_asides(xml: bytes) -> bool:
     """Whether a closer look is needed: single signs are found many times faster than two together."""
-    return b"!" in xml or b"?" in xml
+    return any(sign in xml and b"<" + sign in xml for sign in (b"!", b"?"))
 
 
 def _escaped(found: re.Match) -> bytes:

@@ -23,9 +23,9 @@ CPU_SECONDS = 3
 #: … and how many bytes it must unpack for each further one. A slow machine reads 15 MB a second; a bomb that is refused
 #: by what it is (below) never gets there, so that this only has to end what nobody thought of.
 BYTES_A_SECOND = 4 * MEGABYTE
-#: Seconds by the clock, and bytes of the file for each further one: machines are shared. Where the system limits
-#: neither memory nor the processor's time, this is the only limit.
-CLOCK_SECONDS, CLOCK_BYTES_A_SECOND = 60, MEGABYTE // 8
+#: Seconds by the clock, and bytes of the file for each further one: machines are shared, often by ten. Where the system
+#: limits neither memory nor the processor's time, this is the only limit.
+CLOCK_SECONDS, CLOCK_BYTES_A_SECOND = 300, MEGABYTE // 16
 
 #: Bytes that the XML of a workbook may have: a million lines of fifteen columns.
 UNPACKED = 1024 * MEGABYTE
@@ -53,7 +53,10 @@ _confined = False
 
 
 def confine() -> None:
-    """Give this process its share of memory, beyond what it has, and no dump of it when it dies."""
+    """Give this process its share of memory, beyond what it has, and no dump of it when it dies.
+
+    Where the system does not tell what it has (macOS), memory has no limit.
+    """
     global _confined
     if resource is None:
         return
@@ -62,7 +65,9 @@ def confine() -> None:
     taken = Path("/proc/self/statm")
     if taken.exists():
         have = int(taken.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (have + MEMORY, have + MEMORY))
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        share = have + MEMORY if most < 0 else min(have + MEMORY, most)
+        resource.setrlimit(resource.RLIMIT_AS, (share, share))
 
 
 def allow(unpacked: int) -> None:

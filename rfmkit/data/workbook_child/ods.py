@@ -13,7 +13,8 @@ from rfmkit.data.workbook_child.staging import Stage, areas
 
 _CELLS_AT_ONCE = 50_000
 #: What stands in a cell beside its text: remarks, pictures and how a text is pronounced.
-_ASIDE = ("office:annotation", "draw:", "table:shapes", "text:ruby-text", "office:forms", "table:detective")
+_ASIDE = {"office:annotation", "table:shapes", "text:ruby-text", "office:forms", "table:detective"}
+_CELLS = {"table:table-cell", "table:covered-table-cell"}
 _BETWEEN = {"text:tab": "\t", "text:line-break": "\n"}
 _VALUES = {
     "float": "office:value",
@@ -59,23 +60,17 @@ class Workbook:
         parser.StartElementHandler = self._started
         parser.EndElementHandler = self._ended
         parser.CharacterDataHandler = self._said
-        for block in self._archive.text("content.xml"):
-            parser.Parse(block)
-        parser.Parse(b"", True)
+        try:
+            for block in self._archive.text("content.xml"):
+                parser.Parse(block)
+            parser.Parse(b"", True)
+        except Refused as refusal:
+            refusal.sheet = self.names[-1] if self._stage is not None else None
+            raise
 
     def _started(self, tag: str, given: dict[str, str]) -> None:
-        if self._aside or tag.startswith(_ASIDE):
+        if self._aside or tag in _ASIDE or tag[:5] == "draw:":
             self._aside += 1
-        elif tag == "table:table":
-            self._open(given.get("table:name", ""))
-        elif self._stage is None:
-            return
-        elif tag == "table:table-row":
-            self._row += self._rows
-            self._rows = _times(given, "table:number-rows-repeated")
-            self._column, self._cells = 0, []
-        elif tag in {"table:table-cell", "table:covered-table-cell"}:
-            self._cell, self._words, self._paragraphs, self._inside = given, [], 0, False
         elif self._cell is not None:
             if tag == "text:p":
                 self._words.append("\n" if self._paragraphs else "")
@@ -84,6 +79,18 @@ class Workbook:
                 self._words.append(" " * min(_times(given, "text:c"), 1000))
             elif tag in _BETWEEN:
                 self._words.append(_BETWEEN[tag])
+            elif tag == "table:table":
+                raise damaged("a sheet is inside a sheet")
+        elif tag == "table:table":
+            self._open(given.get("table:name", ""))
+        elif self._stage is None:
+            return
+        elif tag == "table:table-row":
+            self._row += self._rows
+            self._rows = _times(given, "table:number-rows-repeated")
+            self._column, self._cells = 0, _Cells()
+        elif tag in _CELLS:
+            self._cell, self._words, self._paragraphs, self._inside = given, [], 0, False
 
     def _said(self, words: str) -> None:
         # Between paragraphs there are but the line breaks of a neatly written file.
@@ -95,46 +102,39 @@ class Workbook:
             self._aside -= 1
         elif self._stage is None:
             return
-        elif tag in {"table:table-cell", "table:covered-table-cell"}:
-            self._take()
         elif tag == "text:p":
             self._inside = False
+        elif tag in _CELLS:
+            self._take()
         elif tag == "table:table-row":
             self._repeat()
         elif tag == "table:table":
             self._close()
 
     def _open(self, name: str) -> None:
-        if self._stage is not None:
-            raise damaged("a sheet is inside a sheet")
         self.names.append(name)
         if len(self.names) > limits.SHEETS:
             raise Refused(f"has more than {limits.SHEETS:,} sheets", limits.TOO_LARGE)
         if self._wanted(name):
             self._stage = Stage(self._folder, len(self.names))
             self._row, self._rows, self._merged = 1, 0, []
-            self._rows_held: list[np.ndarray] = []
-            self._columns_held: list[np.ndarray] = []
-            self._texts_held: list[str] = []
-            self._typed_held: list[np.ndarray] = []
+            self._held = _Cells()
 
     def _take(self) -> None:
         """The cell that ends here, as often as it is repeated."""
         given, self._cell = self._cell, None
         times = _times(given, "table:number-columns-repeated")
-        wide, high = _times(given, "table:number-columns-spanned"), _times(given, "table:number-rows-spanned")
-        if wide > 1 or high > 1:
+        if "table:number-columns-spanned" in given or "table:number-rows-spanned" in given:
+            wide, high = _times(given, "table:number-columns-spanned"), _times(given, "table:number-rows-spanned")
             self._merged.append((self._row, self._column, self._row + high - 1, self._column + wide - 1))
-        text = self._text(given)
-        if text:
-            if self._column + times > limits.COLUMNS:
-                times = max(limits.COLUMNS + 1 - self._column, 1)  # the stage refuses the first too far
-            typed = given.get("office:value-type") in _VALUES and text != NO_VALUE
-            self._cells += [(column, text, typed) for column in range(self._column, self._column + times)]
+        kind = given.get("office:value-type")
+        if text := self._text(kind, given):
+            # The stage refuses the first column too far.
+            for column in range(self._column, min(self._column + times, max(limits.COLUMNS, self._column) + 1)):
+                self._cells.add(column, text, kind in _VALUES and text != NO_VALUE)
         self._column += times
 
-    def _text(self, given: dict[str, str]) -> str:
-        kind = given.get("office:value-type")
+    def _text(self, kind: str | None, given: dict[str, str]) -> str:
         value = given.get(_VALUES.get(kind, "office:string-value"))
         shown = "".join(self._words)
         if kind in _VALUES:
@@ -152,31 +152,25 @@ class Workbook:
 
     def _repeat(self) -> None:
         """The row that ends here, as often as it is repeated."""
-        if not self._cells:
+        cells = len(self._cells.texts)
+        if not cells:
             return
         if self._row + self._rows - 1 > limits.LAST_ROW:
             raise damaged("a row stands outside its sheet")
-        if len(self._cells) * (self._rows - 1) > limits.FILLED:
+        if cells * (self._rows - 1) > limits.FILLED:
             raise Refused(f"repeats a row {self._rows:,} times", "Delete the rows that hold no payments.")
-        columns = np.array([column for column, _, _ in self._cells])
-        row = [text for _, text, _ in self._cells]
-        typed = np.array([typed for _, _, typed in self._cells])
-        at_once = max(_CELLS_AT_ONCE // len(row), 1)
-        for first in range(self._row, self._row + self._rows, at_once):
-            rows = np.arange(first, min(first + at_once, self._row + self._rows))
-            self._rows_held.append(np.repeat(rows, len(row)))
-            self._columns_held.append(np.tile(columns, len(rows)))
-            self._texts_held += row * len(rows)
-            self._typed_held.append(np.tile(typed, len(rows)))
-            if len(self._texts_held) >= _CELLS_AT_ONCE:
+        for row in range(self._row, self._row + self._rows):
+            self._held.rows += [row] * cells
+            self._held.columns += self._cells.columns
+            self._held.texts += self._cells.texts
+            self._held.typed += self._cells.typed
+            if len(self._held.texts) >= _CELLS_AT_ONCE:
                 self._flush()
 
     def _flush(self) -> None:
-        if self._texts_held:
-            rows, columns = np.concatenate(self._rows_held), np.concatenate(self._columns_held)
-            said = pa.array(self._texts_held, pa.string())
-            self._stage.add(rows, columns, said, np.concatenate(self._typed_held))
-            self._rows_held, self._columns_held, self._texts_held, self._typed_held = [], [], [], []
+        held, self._held = self._held, _Cells()
+        said = pa.array(held.texts, pa.string())
+        self._stage.add(np.array(held.rows), np.array(held.columns), said, np.array(held.typed, dtype=bool))
 
     def _close(self) -> None:
         self._flush()
@@ -186,8 +180,25 @@ class Workbook:
         self._stage = None
 
 
+class _Cells:
+    """Cells on their way to the stage."""
+
+    def __init__(self):
+        self.rows: list[int] = []
+        self.columns: list[int] = []
+        self.texts: list[str] = []
+        self.typed: list[bool] = []
+
+    def add(self, column: int, text: str, typed: bool) -> None:
+        self.columns.append(column)
+        self.texts.append(text)
+        self.typed.append(typed)
+
+
 def _times(given: dict[str, str], name: str) -> int:
-    times = int(given.get(name, 1))
+    if name not in given:
+        return 1
+    times = int(given[name])
     if times < 0:
         raise damaged("a cell is repeated less than never")
     return times

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rfmkit.data.workbook_child import MERGED, TYPED, Refused, damaged, limits
+from rfmkit.data.workbook_child import MERGED, TYPED, Refused, cell_name, damaged, limits
 
 ROW = "_row"
 _LISTS = {TYPED: pa.list_(pa.int32()), MERGED: pa.list_(pa.int32())}
@@ -97,7 +97,9 @@ class Stage:
 
     def _check_place(self, rows: np.ndarray, columns: np.ndarray) -> None:
         if columns.max() >= limits.COLUMNS:
-            what = f"has a cell in column {columns.max() + 1:,}; {limits.COLUMNS:,} are read"
+            at = columns.argmax()
+            name = cell_name(int(columns[at]), int(rows[at]))
+            what = f"has a cell {name}, beyond the {limits.COLUMNS:,} columns that are read"
             raise Refused(what, "Delete the stray cells at the right of the sheet, or export fewer columns.")
         if rows[-1] == self._last_row:
             what = (

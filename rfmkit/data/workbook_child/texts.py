@@ -17,6 +17,7 @@ _DIGITS = 15
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 #: Numbers that are written already as this module would write them.
 _PLAIN = r"^(0|-?[1-9][0-9]{0,14}|-?(0|[1-9][0-9]{0,8})\.[0-9]{0,5}[1-9])$"
+_PLAIN_NUMBER = re.compile(_PLAIN.removesuffix("$") + r"\Z")
 
 _REFERENCE = re.compile(r"&(#x[0-9a-fA-F]+|#[0-9]+|[a-z]+);|&")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
@@ -87,6 +88,8 @@ def number_text(text: str) -> str:
     Whole numbers have no decimals. From 10¹⁵ on digits are lost, and the number is written with its exponent to tell.
     What is no number stays as it is.
     """
+    if _PLAIN_NUMBER.match(text):
+        return text
     if not _NUMBER.fullmatch(text.strip()) or len(text) > 400:
         return text
     sure = f"{float(text):.{_DIGITS - 1}E}"

@@ -25,10 +25,10 @@ _CELL = re.compile(
     rb'<c r="([A-Z]{1,3})([0-9]{1,7})"([^<>/]*)(?:/>|>(?:<v>([^<]*)</v></c>|([^<]*(?:<(?!/?c[\s/>])[^<]*)*)</c>))'
 )
 _ANY_CELL = re.compile(rb"<c[\s/>]")
-#: What is inside a cell, up to a zero byte: whether there is a formula, a value, text of the cell's own.
+#: What is inside a cell, up to a zero byte: whether there is a formula, a value, text of the cell's own, plain or not.
 _INSIDE = re.compile(
     rb"\s*(?:(<f)\b[^<>]*(?:/>|>[^<]*</f>)\s*)?(?:<v\b[^<>]*>([^<]*)</v>\s*)?"
-    rb"(?:<is\b[^<>]*(?:/>|>([^<]*(?:<(?!/?is[\s/>])[^<]*)*)</is>)\s*)?\0"
+    rb"(?:<is\b[^<>]*(?:/>|>(?:<t>([^<]*)</t></is>|([^<]*(?:<(?!/?is[\s/>])[^<]*)*)</is>))\s*)?\0"
 )
 _NO_VALUE_INSIDE = re.compile(rb"<v\s*/>")
 _EXTENSION = re.compile(rb"<extLst\b[^<]*(?:<(?!/extLst>)[^<]*)*</extLst>")
@@ -213,13 +213,20 @@ def _insides(values: list, others: list) -> tuple[pa.Array, np.ndarray, pa.Array
     if b"<extLst" in xml:
         xml = _EXTENSION.sub(b"", xml)
     found = _INSIDE.split(_NO_VALUE_INSIDE.sub(b"<v></v>", xml))
-    if len(found) // 4 != len(at) or any(found[::4]):
+    if len(found) // 5 != len(at) or any(found[::5]):
         raise damaged("a cell holds what it cannot")
-    formulas[at] = [formula is not None for formula in found[1::4]]
+    formulas[at] = [formula is not None for formula in found[1::5]]
     inside = pa.array(np.isin(np.arange(len(plain)), at))
-    own = [None if text is None else _runs(text) for text in found[3::4]]
-    values = pc.replace_with_mask(plain, inside, pa.array(found[2::4], pa.binary()))
+    own = [_own(text, xml) for text, xml in zip(found[3::5], found[4::5], strict=True)]
+    values = pc.replace_with_mask(plain, inside, pa.array(found[2::5], pa.binary()))
     return values, formulas, pc.replace_with_mask(inline, inside, pa.array(own, pa.binary()))
+
+
+def _own(text: bytes | None, xml: bytes | None) -> bytes | None:
+    """A text of its own that a cell or an entry has."""
+    if text is not None:
+        return text.strip(_BLANKS)
+    return xml and _runs(xml)
 
 
 def _runs(xml: bytes) -> bytes:
@@ -238,8 +245,7 @@ def _shared(archive: Archive, part: str | None) -> pa.Array:
         found = _SHARED.split(chunk)
         if _ANY_SHARED.search(b"".join(found[::3])):
             raise damaged("a shared text is not whole")
-        plain = [b"" if text is None else text.strip(_BLANKS) for text in found[1::3]]
-        whole = [one if xml is None else _runs(xml) for one, xml in zip(plain, found[2::3], strict=True)]
+        whole = [_own(text, xml) or b"" for text, xml in zip(found[1::3], found[2::3], strict=True)]
         said = texts.plain(pa.array(whole, pa.binary()))
         offsets.append(len(data) + np.cumsum(pc.binary_length(said).to_numpy(), dtype=np.int32))
         if len(said):
