@@ -48,6 +48,12 @@ _SIGNS = {
 def text(cell: ir.Column) -> ir.StringColumn:
     """A cell as text without the blanks around it; missing where nothing is left."""
     words = cell if cell.type().is_string() else cell.cast(str)
+    if cell.type().is_floating():
+        # An id that was kept as a number has no decimals.
+        whole = (cell == cell.round()) & (cell.abs() < _LARGEST)
+        words = ibis.cases(
+            (cell.isnan() | cell.isnull(), ibis.null(str)), (whole, cell.round().cast("int64").cast(str)), else_=words
+        )
     # Few cells have any, and to look is cheaper than to replace.
     blank = words.re_search(f"^[{_BLANKS}]|[{_BLANKS}]$")
     return ibis.cases(
@@ -231,7 +237,7 @@ def money_of(
 def _blank(cell: ir.Column, *, needed: bool = False) -> ir.BooleanColumn:
     """Whether a cell says nothing; where nothing need be said, systems write a word for it."""
     if cell.type().is_numeric():
-        return cell.isnull()
+        return cell.isnull() | cell.isnan() if cell.type().is_floating() else cell.isnull()
     words = text(cell)
     return words.isnull() if needed else words.isnull() | words.isin(_NOTHING)
 

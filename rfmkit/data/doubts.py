@@ -150,7 +150,7 @@ def _prepaid(kept: ir.Table) -> list[Problem]:
     what = f"visits cost nothing after a payment, of {int(row['patients'])} patients: prepaid courses"
     fix = "Each counts as a visit; the money stays on the day it was paid."
     return [
-        Problem(_first(kept.filter(kept.amount == 0)), what, fix, int(row["visits"]), "prepaid", "counted", "visits")
+        Problem(_first(first), what, fix, int(row["visits"]), "prepaid", "counted", "visits")
     ]
 
 

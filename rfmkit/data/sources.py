@@ -141,6 +141,13 @@ def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> tupl
         ]
         at = header_line(lines, spec) if spec.header else 0
         row, headings = lines[at]
+        # A heading over several columns names the first of them.
+        across = head[MERGED].iloc[at]
+        across = set() if across is None or across is pd.NA else {int(place) for place in across}
+        headings = [
+            "" if place in across and place and one == headings[place - 1] else one
+            for place, one in enumerate(headings)
+        ]
         headings = [one.strip() for one in headings] if spec.header else [str(n + 1) for n in range(len(headings))]
         try:
             found.append((sheet, table, at if spec.header else 0, row, places(file.name, row, headings, spec)))
