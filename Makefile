@@ -45,6 +45,12 @@ clean:
 	$(INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
+# Spark comes as a source package of the old kind, which is built with these two.
+.venv/spark.done: .venv/test.done
+	$(INSTALL) setuptools wheel
+	$(INSTALL) --no-build-isolation --editable '.[spark]'
+	@touch $@
+
 .venv/lab.done: .venv/report.done
 	$(INSTALL) --no-build-isolation --editable '.[lab]'
 	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ import pandas as pd
 
 from rfmkit.cache import Cache, kept
 from rfmkit.clinic import Clinic
-from rfmkit.data.databases import names_table, open_table
+from rfmkit.data.databases import answering, names_table, open_table
 from rfmkit.data.inputs import InputFile, InputTable, check_settled, input_files
 from rfmkit.errors import Problem, RfmkitError, raise_all
 from rfmkit.period import Period, month_period
@@ -70,6 +71,7 @@ class Intake:
         self.reader = reader
         self.today = today
         self.reports = reports
+        self._of_engine: dict[str, ir.Table] = {}
         self.month_period = month_period(month)
         self.as_of = self.month_period.end
         self.period = Period.trailing(self.as_of, clinic.loyalty.period_months)
@@ -166,18 +168,19 @@ class Intake:
                 folder = scratch / name
                 folder.mkdir()
                 try:
-                    export = read_export(self._sources[name], part, folder)
-                    if name == "patients":
-                        people = read_people(export, part, self.clinic.country, self.today)
-                    else:
-                        lines = check_lines(
-                            export,
-                            part,
-                            self.as_of,
-                            self.today,
-                            currency=self.clinic.currency,
-                            people=people.people if people else None,
-                        )
+                    with answering(self._sources[name][0].name) if names_table(part) else nullcontext():
+                        export = read_export(self._sources[name], part, folder)
+                        if name == "patients":
+                            people = read_people(export, part, self.clinic.country, self.today)
+                        else:
+                            lines = check_lines(
+                                export,
+                                part,
+                                self.as_of,
+                                self.today,
+                                currency=self.clinic.currency,
+                                people=people.people if people else None,
+                            )
                 except RfmkitError as error:
                     errors.append(error)
             raise_all(errors)
@@ -288,7 +291,11 @@ class Intake:
 
         if self.clinic.transactions.engine == "spark":
             # What is too large for one machine stays where it is.
-            return compute()
+            from rfmkit.data.engines import computed
+
+            if name not in self._of_engine:
+                self._of_engine[name] = computed(compute())
+            return self._of_engine[name]
         path = self.cache.file(f"{name}.parquet", write)
         with path.open("rb") as stream:
             stream.seek(-min(len(_PARQUET_END), path.stat().st_size), os.SEEK_END)

@@ -43,7 +43,8 @@ def test_every_command_shows_an_example_and_stands_in_the_readme(rfmkit_cli, com
 
 
 def test_the_commands_of_the_contract_are_all_there_are():
-    assert {one.name or one.callback.__name__ for one in app.registered_commands} == {"init", "run", "check", "list", "demo"}
+    commands = {one.name or one.callback.__name__ for one in app.registered_commands}
+    assert commands == {"init", "run", "check", "list", "demo"}
 
 
 def test_every_file_that_is_linked_is_there():

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,13 @@ _OTHERS = re.compile(
     "(csv|tsv|tab|txt|dat|json|jsonl|xml|xlsx|xlsm|xlsb|xls|ods|orc|avro|gz|bz2|zst|zip|duckdb|ddb|db)", re.IGNORECASE
 )
 #: What the numbers need, whatever the cluster's defaults: headings that differ in case are two, a number too large is
-#: an error and no missing value. Ibis sets the time zone to UTC.
-_SETTINGS = {"spark.sql.caseSensitive": "true", "spark.sql.ansi.enabled": "true"}
+#: an error and no missing value; and patients come to the driver as columns, not one object each. Ibis sets the time
+#: zone to UTC.
+_SETTINGS = {
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
 #: Spark's types that rfmkit reads as they are, and as what; all others are read as text.
 _KINDS = {
     **{"tinyint": "int8", "smallint": "int16", "int": "int32", "bigint": "int64"},
@@ -64,6 +70,7 @@ def _session(where: str) -> Any:
     if not (elsewhere or java or SparkSession.getActiveSession()):
         raise SurroundingsError(Problem(where, "Java is not installed", _JAVA))
     try:
+        _join_running_application()
         session = SparkSession.builder.getOrCreate()
         for key, value in _SETTINGS.items():
             session.conf.set(key, value)
@@ -79,8 +86,27 @@ def _session(where: str) -> Any:
     return session
 
 
+def _join_running_application() -> None:
+    """Under spark-submit a notebook, which is a process, uses the application of the process that made it.
+
+    Only that process can have one: the JVM that both talk to holds a single context.
+    """
+    from pyspark import SparkConf, SparkContext
+
+    if "PYSPARK_GATEWAY_PORT" not in os.environ or SparkContext._active_spark_context:
+        return
+    from pyspark.java_gateway import launch_gateway
+
+    gateway = launch_gateway()
+    running = getattr(getattr(gateway.jvm.org.apache.spark, "SparkContext$"), "MODULE$").getActive()
+    if running.isDefined():
+        context = gateway.jvm.org.apache.spark.api.java.JavaSparkContext(running.get())
+        SparkContext(gateway=gateway, jsc=context, conf=SparkConf(_jconf=context.getConf()))
+
+
 def _hush() -> None:
-    """The client would log what a query failed on, and that may be a cell."""
+    """The client would log, and warn of, what a query failed on, and that may be a cell."""
+    warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization")
     with contextlib.suppress(ImportError):  # earlier than Spark 4 it does not
         from pyspark.logger import PySparkLogger
 

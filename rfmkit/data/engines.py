@@ -16,6 +16,9 @@ def computed(table: ir.Table) -> ir.Table:
         case "duckdb":
             return backend.create_table(ibis.util.gen_name("rfmkit"), table, temp=True)
         case "pyspark":
-            return table.cache()
+            # Not by Ibis, which asks at once whether it is kept, and a remote session does not know yet.
+            name = ibis.util.gen_name("rfmkit")
+            backend.raw_sql(backend.compile(table)).cache().createOrReplaceTempView(name)
+            return backend.table(name)
         case _:
             return table

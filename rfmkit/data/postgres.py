@@ -32,7 +32,7 @@ ORDER BY pg_table_is_visible(c.oid) DESC, 1, 2
 #: PostgreSQL's types that rfmkit reads as they are, and as what; all others are read as text.
 _KINDS = {
     **{"int2": "int16", "int4": "int32", "int8": "int64", "float4": "float32", "float8": "float64"},
-    **{"bool": "boolean", "date": "date", "timestamp": "timestamp", "timestamptz": "timestamp('UTC')"},
+    **{"bool": "boolean", "date": "date", "timestamp": "timestamp(6)", "timestamptz": "timestamp('UTC', 6)"},
 }
 _DECIMALS = {"numeric", "money"}
 #: How a cell is asked for, by its type: text sorts by its signs, as in other engines, and not by a language; days that

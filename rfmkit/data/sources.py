@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from rfmkit.data.cells import TYPED as TYPED_CELL
+from rfmkit.data.databases import worked_on
 from rfmkit.data.delimited import DelimitedFile
 from rfmkit.data.inputs import InputFile, InputTable, unreadable
 from rfmkit.data.origin import FILE, HEADER_LINES, REJECT_COLUMNS, ROW, UNMAPPED, Export, header_line, places
@@ -54,7 +55,7 @@ def read_export(sources: list[InputFile | InputTable], spec, scratch: Path) -> E
         If a file is damaged, has a heading twice, or has no line. Everything is told at once.
     """
     if isinstance(sources[0], InputTable):
-        return _read_table(sources[0], spec)
+        return _read_table(sources[0], spec, scratch)
     con = ibis.duckdb.connect(temp_directory=str(scratch))
     con.raw_sql("SET TimeZone = 'UTC'")
     kinds = {kind_of(file.path) for file in sources}
@@ -238,9 +239,9 @@ def _damaged(file: InputFile) -> Problem:
     return Problem(file.name, "is no Parquet file, or a damaged one", "Export it again.")
 
 
-def _read_table(source: InputTable, spec) -> Export:
+def _read_table(source: InputTable, spec, scratch: Path) -> Export:
     """The cells of a table of a database, typed as they are; its lines have no number."""
-    table = source.opened.table
+    table = worked_on(source.opened, scratch)
     headings = [heading.strip() for heading in table.columns]
     if not spec.header:
         spec = spec.model_copy(update={"header": True})
@@ -248,7 +249,7 @@ def _read_table(source: InputTable, spec) -> Export:
     cells = _typed_cells(table, headings, places(source.name, 1, headings, spec), source.name, spec)
     if not cells.count().execute():
         raise ExportError(Problem(source.name, "has no line", "Export it again."))
-    return Export(cells, pd.DataFrame(columns=REJECT_COLUMNS))
+    return Export(cells, pd.DataFrame(columns=REJECT_COLUMNS), first=source.name)
 
 
 def _typed_cells(table: ir.Table, headings: list[str], positions: dict[str, int], source: str, spec) -> ir.Table:
