@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 #: A frame, the path of a Parquet or CSV file, or an Ibis table.
 Rows = Union["pd.DataFrame", str, PathLike, "ir.Table"]
 
+#: Beyond this the engine cuts hash tables into parts and works on few at a time, which costs no time and takes much off
+#: the peak; what does not fit into memory still spills.
+_WORKING_MEMORY = "256MB"
+#: What is written is read again soon, by this machine: encoded for its kind, which takes little time to write and to
+#: read, and not compressed, which takes much and saves little.
+_PARQUET = {"parquet_version": "v2", "compression": "uncompressed"}
 _TYPES = {
     "patient_id": "string",
     "visit_date": "date",
@@ -117,7 +123,9 @@ def _engine():
     if ibis.options.default_backend is None:
         spill = tempfile.mkdtemp(prefix="rfmkit-")
         atexit.register(shutil.rmtree, spill, ignore_errors=True)
-        ibis.set_backend(ibis.duckdb.connect(temp_directory=spill))
+        engine = ibis.duckdb.connect(temp_directory=spill)
+        engine.raw_sql(f"SET operator_memory_limit = '{_WORKING_MEMORY}'")
+        ibis.set_backend(engine)
     return ibis.get_backend()
 
 
@@ -146,5 +154,6 @@ def write_rows(table: ir.Table, path: PathLike) -> None:
     OSError
         If the disk does not take them.
     """
+    backend = table.get_backend()
     with engine_faults():
-        table.to_parquet(path)
+        table.to_parquet(path, **(_PARQUET if backend.name == "duckdb" else {}))

@@ -28,6 +28,7 @@ ROOMS = {
     "data": {"errors", "clinic", "period", "rows"},
     "analysis": {"errors", "period", "rows"},
     "intake": {"errors", "clinic", "period", "rows", "cache", "data"},
+    "proposal": {"errors", "clinic", "data", "rows"},
     "study": {"errors", "period", "cache", "intake", "data", "analysis", "rfmkit"},
     "publish": {"errors", "clinic", "study", "present", "rfmkit"},
     # The front door names every room, and hands a study its reader.
@@ -165,7 +166,8 @@ def test_the_wheel_carries_notebooks_template_catalogues_and_clinics(tmp_path):
         inside = set(wheel.namelist())
     for folder, pattern in [("notebooks", "*.ipynb"), ("clinics", "*.toml")]:
         assert {f"rfmkit/{folder}/{path.name}" for path in (REPOSITORY / folder).glob(pattern)} <= inside
-    for pattern in ("present/locales/*/*.po", "publish/template/*", "analysis/schemes/*.toml", "**/*.py"):
+    data = ("present/locales/*/*.po", "publish/template/*", "analysis/schemes/*.toml", "data/**/*.toml")
+    for pattern in (*data, "**/*.py"):
         found = {f"rfmkit/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.glob(pattern) if path.is_file()}
         assert found
         assert found <= inside

@@ -2,6 +2,8 @@
 
 import datetime as dt
 from collections import defaultdict
+from decimal import Decimal
+from math import isnan
 
 import pandas as pd
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfmkit import Period, average_order_value, customer_retention_rate, repeat_purchase_rate
-from rfmkit.analysis.loyalty import headline, loyalty_history, period_figures
+from rfmkit.analysis.loyalty import headline, known_or_none, loyalty_history, period_figures
 from rfmkit.errors import NotEnoughData
+from rfmkit.period import month_ends
 
 YEAR = Period(dt.date(2024, 1, 1), dt.date(2024, 12, 31))
 
@@ -60,6 +63,11 @@ def test_retention_needs_history():
     assert customer_retention_rate(earlier, YEAR, 12).value == 1
 
 
+def test_retention_wants_activity_to_span_the_period():
+    with pytest.raises(ValueError, match="active_months must not be fewer than the period's"):
+        customer_retention_rate(visits(("a", "2023-01-15", 1)), YEAR, 11)
+
+
 @pytest.mark.parametrize("rate", [repeat_purchase_rate, average_order_value])
 def test_a_period_without_visits_has_no_rate(rate):
     with pytest.raises(NotEnoughData, match="between 2024-01-01 and 2024-12-31"):
@@ -97,6 +105,71 @@ def test_rates_equal_a_naive_computation_and_the_bridge_adds_up(made, extra):
     came = [own for own in inside.values() if own]
     if came:
         assert repeat_purchase_rate(made, YEAR).value == sum(len(own) > 1 for own in came) / len(came)
+
+
+def naive_month(came, back, end: dt.date, period_months: int, active_months: int, last: bool) -> dict:
+    """One line of the history by its definitions; `came` and `back` are (patient, day, kopecks) up to the last day."""
+    begin = min((day for _, day, _ in came), default=None)
+    begin = begin.replace(day=1) if begin else (end if last else dt.date.max)
+    period, month, active = (Period.trailing(end, months) for months in (period_months, 1, active_months))
+
+    def inside(rows, window) -> list:
+        return [row for row in rows if window.start <= row[1] <= window.end]
+
+    def who(window) -> set:
+        return {name for name, _, _ in inside(came, window)}
+
+    line = dict.fromkeys(["revenue", "visits", "active_patients", "rpr", "aov", "crr"])
+    if begin <= end:
+        line["visits"] = len(inside(came, month))
+        line["revenue"] = sum(kopecks for _, _, kopecks in inside(came, month) + inside(back, month)) / 100
+        before = Period.trailing(period.eve, active_months)
+        if begin <= before.start and who(before):
+            line["crr"] = len(who(before) & who(active)) / len(who(before))
+    if begin <= active.start or last:
+        line["active_patients"] = len(who(active))
+    if begin <= period.start or last:
+        rows = inside(came, period)
+        paid = [Decimal(kopecks) / 100 for _, _, kopecks in rows if kopecks > 0]
+        days = [sum(row[0] == name for row in rows) for name in who(period)]
+        line["rpr"] = sum(count > 1 for count in days) / len(days) if days else None
+        line["aov"] = float(sum(paid)) / len(paid) if paid else None
+    return line
+
+
+kopecks_of_days = st.lists(
+    st.tuples(st.sampled_from("abcdef"), st.integers(0, 1095), st.sampled_from([0, 0, 1, 90, 4_999, 100_000, -300])),
+    max_size=40,
+).map(lambda rows: {(who, day): (who, dt.date(2022, 1, 1) + dt.timedelta(day), sum_) for who, day, sum_ in rows})
+
+
+@settings(max_examples=12)
+@given(
+    came=kopecks_of_days,
+    back=kopecks_of_days,
+    as_of=st.one_of(
+        st.sampled_from([dt.date(2024, 12, 31), dt.date(2024, 2, 29)]), st.dates(dt.date(2022, 1, 1), YEAR.end)
+    ),
+    period_months=st.sampled_from([1, 2, 6, 12]),
+    more=st.sampled_from([0, 0, 1, 6]),
+)
+def test_history_equals_a_naive_computation(came, back, as_of, period_months, more):
+    came, back = list(came.values()), [(who, day, -abs(sum_)) for who, day, sum_ in back.values()]
+    frames = [visits(*[(who, day, sum_ / 100) for who, day, sum_ in rows]) for rows in (came, back)]
+    came, back = ([row for row in rows if row[1] <= as_of] for rows in (came, back))
+    terms = {"period_months": period_months, "active_months": period_months + more}
+    history = loyalty_history(*frames, as_of, **terms, months=15).set_index("month")
+    assert len(history) == 15
+    for end in month_ends(as_of, 15):
+        found = {name: None if isnan(value) else value for name, value in history.loc[f"{end:%Y-%m}"].items()}
+        assert found == naive_month(came, back, end, last=end == as_of, **terms)
+    period = Period.trailing(as_of, period_months)
+    last = naive_month(came, back, as_of, last=True, **terms)
+    alone = {"rpr": repeat_purchase_rate, "aov": average_order_value}
+    for name, rate in alone.items():
+        assert getattr(known_or_none(rate, frames[0], period), "value", None) == last[name]
+    retention = known_or_none(customer_retention_rate, frames[0], period, period_months + more)
+    assert getattr(retention, "value", None) == last["crr"]
 
 
 def test_cdnow_over_78_weeks(cdnow_visits):

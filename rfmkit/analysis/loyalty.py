@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +17,8 @@ from rfmkit.rows import Rows, as_table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+
+_DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,8 @@ def repeat_purchase_rate(visits: Rows, period: Period) -> Rate:
     NotEnoughData
         If nobody came in the period.
     """
-    inside = _inside(as_table(visits, "patient_id", "visit_date"), period)
-    counts = inside.group_by("patient_id").aggregate(visits=inside.count())
-    row = counts.aggregate(twice=(counts.visits >= 2).sum(), once=counts.count()).execute().iloc[0]
-    return _rate("no_visits", row["twice"], row["once"], period)
+    rows = as_table(visits, "patient_id", "visit_date").select("patient_id", "visit_date")
+    return _rpr(_count(_inside(rows, period), [period]), period)
 
 
 def average_order_value(visits: Rows, period: Period) -> Rate:
@@ -123,10 +126,8 @@ def average_order_value(visits: Rows, period: Period) -> Rate:
     NotEnoughData
         If there was no paid visit in the period.
     """
-    inside = _inside(as_table(visits, "patient_id", "visit_date", "amount"), period)
-    paid = inside.filter(inside.amount > 0)
-    row = paid.aggregate(money=paid.amount.sum().cast("float64"), visits=paid.count()).execute().iloc[0]
-    return _rate("no_paid_visits", row["money"], row["visits"], period)
+    rows = as_table(visits, "patient_id", "visit_date", "amount")
+    return _aov(_count(_inside(rows, period), [period]), period)
 
 
 def customer_retention_rate(visits: Rows, period: Period, active_months: int) -> Retention:
@@ -152,55 +153,17 @@ def customer_retention_rate(visits: Rows, period: Period, active_months: int) ->
     ------
     NotEnoughData
         If the visits begin later than the month in which the activity of S begins, or nobody was active then.
+    ValueError
+        If `active_months` are fewer than the period's.
     """
-    rows = as_table(visits, "patient_id", "visit_date")
-    before, until = Period.trailing(period.eve, active_months), Period.trailing(period.end, active_months)
-    people = rows.filter(rows.visit_date <= period.end).group_by("patient_id")
-    people = people.aggregate(
-        first=rows.visit_date.min(),
-        in_s=rows.visit_date.between(before.start, before.end).any(),
-        in_e=rows.visit_date.between(until.start, until.end).any(),
-    )
-    came = people.in_e & ~people.in_s
-    row = people.aggregate(
-        first=people["first"].min(),
-        start=people.in_s.sum(),
-        end=people.in_e.sum(),
-        kept=(people.in_s & people.in_e).sum(),
-        new=(came & (people["first"] >= period.start)).sum(),
-        reactivated=(came & (people["first"] < period.start)).sum(),
-        lost=(people.in_s & ~people.in_e).sum(),
-    )
-    row = row.execute().iloc[0]
-    if pd.isna(row["first"]):
-        raise NotEnoughData("no_visits", start=period.start, end=period.end)
-    first = pd.Timestamp(row["first"]).date()
-    if first.replace(day=1) > before.start:
-        raise NotEnoughData("history_starts_late", first_visit=first, needed=before.start)
-    if not row["start"]:
-        raise NotEnoughData("no_patients_at_start", day=period.eve)
-    bridge = {name: int(row[name]) for name in ["start", "new", "reactivated", "lost", "end"]}
-    kept = int(row["kept"])
-    return Retention(kept / bridge["start"], kept, bridge["start"], period.start, period.end, bridge)
+    rows = as_table(visits, "patient_id", "visit_date").select("patient_id", "visit_date")
+    return _crr(_count(rows, _crr_windows(period, active_months)), period, active_months)
 
 
 def period_figures(visits: Rows, refunds: Rows, period: Period) -> PeriodFigures:
     """Patients, visits, revenue, RPR and AOV of one period; `refunds` are those of days without a visit."""
-    inside = _inside(as_table(visits, "patient_id", "visit_date", "amount"), period)
-    back = _inside(as_table(refunds, "patient_id", "visit_date", "amount"), period)
-    row = (
-        inside.aggregate(patients=inside.patient_id.nunique(), visits=inside.count(), money=_money(inside))
-        .execute()
-        .iloc[0]
-    )
-    returned = float(back.aggregate(money=_money(back)).execute().iloc[0, 0])
-    return PeriodFigures(
-        patients=int(row["patients"]),
-        visits=int(row["visits"]),
-        revenue=float(row["money"]) + returned,
-        rpr=known_or_none(repeat_purchase_rate, visits, period),
-        aov=known_or_none(average_order_value, visits, period),
-    )
+    rows, back = (as_table(table, "patient_id", "visit_date", "amount") for table in (visits, refunds))
+    return _figures(_count(_inside(rows, period), [period], _inside(back, period)), period)
 
 
 def loyalty_history(
@@ -225,24 +188,28 @@ def loyalty_history(
         ``active_patients`` (at its end), ``rpr``, ``aov``, ``crr`` (trailing; missing where not known, and before the
         data reach back far enough).
     """
-    rows = as_table(visits, "patient_id", "visit_date", "amount")
-    first = rows.visit_date.min().execute()
+    rows, back = (as_table(table, "patient_id", "visit_date", "amount") for table in (visits, refunds))
+    ends = month_ends(as_of, months)
+    windows = [Period.trailing(end, 1) for end in ends]
+    for end in ends:
+        windows += _crr_windows(Period.trailing(end, period_months), active_months)
+    counted = _count(rows, windows, back)
     # Of the months before the export nothing is known, and a window that begins before it would show a rise that is
     # none; the last month is shown as it is.
-    begin = as_of if pd.isna(first) else pd.Timestamp(first).date().replace(day=1)
+    begin = counted.first.replace(day=1) if counted.first else as_of
     records = []
-    for end in month_ends(as_of, months):
+    for end in ends:
         period, active = Period.trailing(end, period_months), Period.trailing(end, active_months)
         record = {"month": f"{end:%Y-%m}"}
         if begin <= end:
-            figures = period_figures(rows, refunds, Period.trailing(end, 1))
+            figures = _figures(counted, Period.trailing(end, 1))
             record |= {"revenue": figures.revenue, "visits": figures.visits}
-            record["crr"] = _value(known_or_none(customer_retention_rate, rows, period, active_months))
+            record["crr"] = _value(known_or_none(_crr, counted, period, active_months))
         if begin <= active.start or end == as_of:
-            record["active_patients"] = int(_inside(rows, active).patient_id.nunique().execute())
+            record["active_patients"] = counted.patients(active)
         if begin <= period.start or end == as_of:
-            rates = {"rpr": repeat_purchase_rate, "aov": average_order_value}
-            record |= {name: _value(known_or_none(rate, rows, period)) for name, rate in rates.items()}
+            record["rpr"] = _value(known_or_none(_rpr, counted, period))
+            record["aov"] = _value(known_or_none(_aov, counted, period))
         records.append(record)
     columns = ["month", "revenue", "visits", "active_patients", "rpr", "aov", "crr"]
     return pd.DataFrame.from_records(records).reindex(columns=columns)
@@ -280,16 +247,139 @@ def _inside(rows: ir.Table, period: Period) -> ir.Table:
     return rows.filter(rows.visit_date.between(*period))
 
 
-def _money(rows: ir.Table) -> ir.Value:
-    return rows.amount.sum().cast("float64").fill_null(0.0)
+def _rpr(counted: _Counted, period: Period) -> Rate:
+    return _rate("no_visits", counted.patients_twice(period), counted.patients(period), period)
+
+
+def _aov(counted: _Counted, period: Period) -> Rate:
+    return _rate("no_paid_visits", float(counted.sum("paid_money", period)), int(counted.sum("paid", period)), period)
+
+
+def _crr_windows(period: Period, active_months: int) -> tuple[Period, Period, Period]:
+    """The period, and the days in which those of S came, and those of E."""
+    return period, Period.trailing(period.eve, active_months), Period.trailing(period.end, active_months)
+
+
+def _crr(counted: _Counted, period: Period, active_months: int) -> Retention:
+    _, before, until = _crr_windows(period, active_months)
+    if until.start > period.start:
+        raise ValueError("active_months must not be fewer than the period's")
+    if counted.first is None:
+        raise NotEnoughData("no_visits", start=period.start, end=period.end)
+    if counted.first.replace(day=1) > before.start:
+        raise NotEnoughData("history_starts_late", first_visit=counted.first, needed=before.start)
+    start, end = counted.patients(before), counted.patients(until)
+    if not start:
+        raise NotEnoughData("no_patients_at_start", day=period.eve)
+    # Between the days of S and those of E there are none, so S ∪ E are those who came in the one or the other.
+    kept = start + end - counted.patients(Period(before.start, until.end))
+    # Whoever came for the first time ever in the period is in E, and was not in S.
+    new = counted.patients_new(period)
+    bridge = {"start": start, "new": new, "reactivated": end - kept - new, "lost": start - kept, "end": end}
+    return Retention(kept / start, kept, start, period.start, period.end, bridge)
+
+
+def _figures(counted: _Counted, period: Period) -> PeriodFigures:
+    return PeriodFigures(
+        patients=counted.patients(period),
+        visits=int(counted.sum("visits", period)),
+        revenue=float(counted.sum("money", period)) + float(counted.sum("returned", period)),
+        rpr=known_or_none(_rpr, counted, period),
+        aov=known_or_none(_aov, counted, period),
+    )
+
+
+def _rate(reason: str, numerator: float, denominator: int, period: Period) -> Rate:
+    if not denominator:
+        raise NotEnoughData(reason, start=period.start, end=period.end)
+    return Rate(numerator / denominator, numerator, denominator, period.start, period.end)
 
 
 def _value(rate: Rate | None) -> float:
     return rate.value if rate else float("nan")
 
 
-def _rate(reason: str, numerator, denominator, period: Period) -> Rate:
-    if not denominator:
-        raise NotEnoughData(reason, start=period.start, end=period.end)
-    numerator = float(numerator) if isinstance(numerator, float) else int(numerator)
-    return Rate(numerator / int(denominator), numerator, int(denominator), period.start, period.end)
+@dataclass(frozen=True)
+class _Counted:
+    """Visits, patients and money of windows of days, from one reading of the visits.
+
+    The days on which a window begins or has ended cut time into slots; a day's slot is the number of these cuts that it
+    has reached. A patient came in a window if one of their visits is the last one in it: it lies inside, and the visit
+    that follows does not. So patients are counted by counting visits, which three slots tell enough of.
+    """
+
+    cuts: list[dt.date]
+    #: ``slot, previous, following, visits``: the slots of visits and of the same patient's visits before and after;
+    #: `previous` is -1, and `following` above all slots, where there is none.
+    comings: pd.DataFrame
+    #: By slot: ``visits``; and, where the rows have an amount, ``money, paid, paid_money``; ``returned`` of refunds.
+    sums: pd.DataFrame
+    first: dt.date | None
+
+    def patients(self, window: Period) -> int:
+        """Patients who came in the window."""
+        return self._last_visits(window)["visits"].sum().item()
+
+    def patients_twice(self, window: Period) -> int:
+        """Patients who came at least twice: the visit before the last one of the window lies in it too."""
+        last = self._last_visits(window)
+        return last["visits"][last["previous"] >= self._slots(window)[0]].sum().item()
+
+    def patients_new(self, window: Period) -> int:
+        """Patients whose first visit ever lies in the window."""
+        inside = self.comings["slot"].between(*self._slots(window))
+        return self.comings["visits"][inside & (self.comings["previous"] < 0)].sum().item()
+
+    def sum(self, measure: str, window: Period) -> int | Decimal:
+        """The sum of a measure over the window."""
+        low, high = self._slots(window)
+        return self.sums[measure].loc[low:high].sum()
+
+    def _last_visits(self, window: Period) -> pd.DataFrame:
+        low, high = self._slots(window)
+        return self.comings[self.comings["slot"].between(low, high) & (self.comings["following"] > high)]
+
+    def _slots(self, window: Period) -> tuple[int, int]:
+        """The first and the last slot of a window."""
+        return bisect_left(self.cuts, window.start) + 1, bisect_left(self.cuts, window.end + _DAY)
+
+
+def _count(visits: ir.Table, windows: Iterable[Period], refunds: ir.Table | None = None) -> _Counted:
+    """Count all windows at once; whoever is to be known as new needs all visits before the windows too."""
+    import ibis
+
+    cuts = sorted({day for window in windows for day in (window.start, window.end + _DAY)})
+    rows = visits.filter(visits.visit_date < cuts[-1])
+    rows = rows.mutate(slot=_slot(rows.visit_date, cuts))
+    measures = {"visits": rows.count(), "first": rows.visit_date.min()}
+    if "amount" in rows.columns:
+        paid = rows.amount > 0
+        measures |= {"money": rows.amount.sum(), "paid": paid.sum(), "paid_money": rows.amount.sum(where=paid)}
+    sums = rows.group_by("slot").aggregate(**measures).execute().set_index("slot").sort_index()
+    days = sums.pop("first")
+    if refunds is not None:
+        back = refunds.filter(refunds.visit_date < cuts[-1])
+        back = back.group_by(slot=_slot(back.visit_date, cuts)).aggregate(returned=back.amount.sum()).execute()
+        sums = sums.join(back.set_index("slot"), how="outer").sort_index()
+    # By patient nothing but slots is sorted: to carry days and money along would take most of the time.
+    came = rows.select("patient_id", "slot")
+    own = ibis.window(group_by="patient_id", order_by="slot")
+    none_before, none_after = -1, len(cuts) + 1
+    came = came.select(
+        "slot",
+        previous=came.slot.lag(default=none_before).over(own),
+        following=came.slot.lead(default=none_after).over(own),
+    )
+    comings = came.group_by("slot", "previous", "following").aggregate(visits=came.count()).execute()
+    return _Counted(cuts, comings, sums.fillna(0), None if days.empty else pd.Timestamp(days.min()).date())
+
+
+def _slot(day: ir.DateValue, cuts: list[dt.date], reached: int = 0) -> ir.IntegerValue:
+    """How many of the cuts a day has reached, by halving them: a few comparisons a row instead of one for each cut."""
+    import ibis
+
+    if not cuts:
+        return ibis.literal(reached, "int16")
+    half = len(cuts) // 2
+    later = _slot(day, cuts[half + 1 :], reached + half + 1)
+    return (day < cuts[half]).ifelse(_slot(day, cuts[:half], reached), later)

@@ -11,7 +11,9 @@ import pandas as pd
 from rfmkit.period import Period, as_day
 from rfmkit.rows import Rows, as_table
 
-_LOG_UNIT = 1e12
+#: Logarithms are summed in whole billionths: a sum of floats depends on the order in which threads deliver them; and no
+#: finer, because engines differ in a logarithm's last digit, which of 1 to 50,000 days never turns such a billionth.
+_LOG_UNIT = 1e9
 
 
 def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: Rows | None = None) -> pd.DataFrame:
@@ -38,13 +40,13 @@ def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: 
     if window_months < 0:
         raise ValueError("window_months must be 0 (the whole history) or more")
     inside = _until(as_table(visits, "patient_id", "visit_date", "amount"), as_of, window_months)
-    days = inside.select("patient_id", "visit_date", "amount", visit=ibis.literal(1))
+    days = inside.select("patient_id", "amount", came="visit_date")
     if refunds is not None:
         back = _until(as_table(refunds, "patient_id", "visit_date", "amount"), as_of, window_months)
-        days = ibis.union(days, back.select("patient_id", "visit_date", "amount", visit=ibis.literal(0)))
+        days = ibis.union(days, back.select("patient_id", "amount", came=ibis.null("date")))
     people = days.group_by("patient_id").aggregate(
-        last=days.visit_date.max(where=days.visit == 1),
-        visit_count=days.visit.sum(),
+        last=days.came.max(),
+        visit_count=days.came.count(),
         # Summed as DECIMAL: equal sums are equal values, whatever they are made of.
         total_spend=days.amount.sum().cast("float64"),
     )
@@ -128,7 +130,9 @@ def calibration_holdout(visits: Rows, calibration_end: dt.date, as_of: dt.date) 
 
 
 def _summary(rows: ir.Table, as_of: dt.date) -> pd.DataFrame:
-    by_day = ibis.window(group_by="patient_id", order_by="visit_date")
+    # There is one visit a day, so the amount decides nothing; but to sort is cheaper than to carry along.
+    by_day = ibis.window(group_by="patient_id", order_by=["visit_date", "amount"])
+    rows = rows.select("patient_id", "visit_date", "amount")
     rows = rows.mutate(before=rows.visit_date.lag().over(by_day))
     gap = rows.visit_date.delta(rows.before, unit="day")
     repeat = rows.before.notnull()
@@ -137,8 +141,7 @@ def _summary(rows: ir.Table, as_of: dt.date) -> pd.DataFrame:
         last=rows.visit_date.max(),
         frequency=rows.count() - 1,
         spent=rows.amount.sum(where=repeat).cast("float64").fill_null(0.0),
-        # Summed as whole numbers: the sum of floats depends on the order in which threads deliver them.
-        log_intervals=(gap.cast("float64").ln() * _LOG_UNIT).round().cast("int64").sum(where=repeat).fill_null(0),
+        log_intervals=(gap.cast("float64").ln() * _LOG_UNIT).round().cast("int64").sum().fill_null(0),
     )
     frame = people.select(
         "patient_id",

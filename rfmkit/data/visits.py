@@ -24,8 +24,8 @@ def visits_from(transactions: Rows) -> ir.Table | pd.DataFrame:
         the day's sum (money). A refund whose receipt an earlier sale of the same patient has is taken off that sale's
         day. Days with refunds alone are no visits: see `refunds_from`.
     """
-    days = _patient_days(as_table(transactions, "patient_id", "visit_date", "amount"))
-    return _as_given(days.filter(days.sales > 0).drop("sales"), transactions)
+    days = _patient_days(_on_their_days(as_table(transactions, "patient_id", "visit_date", "amount")))
+    return _as_given(days.filter(days.sold).drop("sold"), transactions)
 
 
 def refunds_from(transactions: Rows) -> ir.Table | pd.DataFrame:
@@ -42,34 +42,37 @@ def refunds_from(transactions: Rows) -> ir.Table | pd.DataFrame:
         ``patient_id, visit_date, amount``: one row a patient-day with refunds alone; with the visits of `visits_from`
         these are all the money of the lines.
     """
-    days = _patient_days(as_table(transactions, "patient_id", "visit_date", "amount"))
-    return _as_given(days.filter(days.sales == 0).drop("sales"), transactions)
+    lines = _on_their_days(as_table(transactions, "patient_id", "visit_date", "amount"))
+    # Few days have a refund: only their lines are summed.
+    days = _patient_days(lines.semi_join(lines.filter(lines.amount < 0), ["patient_id", "visit_date"]))
+    return _as_given(days.filter(~days.sold).drop("sold"), transactions)
 
 
 def _patient_days(lines: ir.Table) -> ir.Table:
-    if "receipt_id" in lines.columns:
-        lines = _on_day_of_sale(lines)
     return lines.group_by(["patient_id", "visit_date"]).aggregate(
-        amount=lines.amount.sum().cast("decimal(18, 2)"),
-        sales=(lines.amount >= 0).ifelse(1, 0).sum(),
+        amount=lines.amount.sum().cast("decimal(18, 2)"), sold=(lines.amount >= 0).any()
     )
 
 
-def _on_day_of_sale(lines: ir.Table) -> ir.Table:
+def _on_their_days(lines: ir.Table) -> ir.Table:
     """Move each refund to the latest day, not after its own, on which the patient bought on its receipt."""
+    if "receipt_id" not in lines.columns:
+        return lines.select("patient_id", "visit_date", "amount")
     lines = lines.select("patient_id", "visit_date", "amount", "receipt_id")
-    refund = (lines.amount < 0) & lines.receipt_id.notnull()
+    refund = ((lines.amount < 0) & lines.receipt_id.notnull()).fill_null(False)
     refunds = lines.filter(refund)
-    sales = lines.filter(lines.amount >= 0).select("patient_id", "receipt_id", sale_date="visit_date").distinct()
-    pairs = refunds.join(sales, ["patient_id", "receipt_id"]).filter(lambda pair: pair.sale_date <= pair.visit_date)
+    # Only the few sales on a refund's receipt are looked at, and each day once: a receipt id may stand on any number.
+    asked = refunds.select("patient_id", "receipt_id", "visit_date").distinct()
+    sales = lines.filter(lines.amount >= 0).semi_join(asked, ["patient_id", "receipt_id"])
+    sales = sales.select("patient_id", "receipt_id", sale_date="visit_date").distinct()
+    pairs = asked.join(sales, ["patient_id", "receipt_id"]).filter(lambda pair: pair.sale_date <= pair.visit_date)
     days = pairs.group_by(["patient_id", "receipt_id", "visit_date"]).aggregate(sale_date=pairs.sale_date.max())
     moved = refunds.left_join(days, ["patient_id", "receipt_id", "visit_date"]).select(
         patient_id=refunds.patient_id,
         visit_date=ibis.coalesce(days.sale_date, refunds.visit_date),
         amount=refunds.amount,
     )
-    others = lines.filter(~refund.fill_null(False)).drop("receipt_id")
-    return ibis.union(others, moved)
+    return ibis.union(lines.filter(~refund).drop("receipt_id"), moved)
 
 
 def _as_given(table: ir.Table, rows: Rows) -> ir.Table | pd.DataFrame:
