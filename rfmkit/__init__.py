@@ -42,9 +42,7 @@ _HOMES = {
 __all__ = ["open_study", *_HOMES]
 
 
-def open_study(
-    clinic: str | Path, *, month: str, today: dt.date | None = None, reports: Path | None = None
-) -> Study:
+def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None, reports: Path | None = None) -> Study:
     """Open a clinic at the end of a month.
 
     Parameters
