@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -97,6 +98,47 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+@app.command(
+    epilog='Example: rfmkit init exports/payments.csv --patients exports/patients.csv --name "Dental North"'
+    " --out clinics/dental-north.toml"
+)
+def init(
+    exports: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="EXPORT",
+            help="The export's file, its monthly files, or a pattern in quotes: CSV, Excel, Parquet, DuckDB.",
+            show_default=False,
+        ),
+    ],
+    patients: Annotated[str | None, typer.Option(metavar="FILE", help="The file of patients.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="CLINIC.toml", help="The clinic file to write.  [default: by the clinic's name, here]"),
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="How reports name the clinic.")] = None,
+    table: Annotated[str | None, typer.Option(metavar="TABLE", help="The table of a DuckDB file.")] = None,
+) -> int:
+    """Look at an export, propose a clinic file, say what is unsure."""
+    from rfmkit.proposal import clinic_path, propose
+    from rfmkit.publish.folders import disk_faults, write_file
+
+    path = out or clinic_path(name, exports[0])
+    if path.exists():
+        raise UsageError(Problem(str(path), "is there already", "Give another path with --out, or remove it first."))
+    if not path.parent.is_dir():
+        raise UsageError(Problem("--out", f"no such folder: {path.parent}", "Make it first."))
+    proposal = propose(exports, path, patients=patients, name=name, table=table, today=_today())
+    with disk_faults(path):
+        write_file(path, proposal.text.encode())
+    typer.echo(path)
+    typer.echo(f"Unsure of {len(proposal.unsure)} lines, marked in the file:")
+    for line in proposal.unsure:
+        typer.echo(f"    {line}")
+    typer.echo(f"Next: rfmkit check {shlex.quote(str(path))}")
+    return 0
 
 
 @app.command(epilog="Example: rfmkit run clinics/dental-north.toml --month 2026-10")

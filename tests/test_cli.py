@@ -49,7 +49,7 @@ def published(monkeypatch):
     return asked
 
 
-COMMANDS = ["run", "check", "list", "demo"]
+COMMANDS = ["init", "run", "check", "list", "demo"]
 
 
 def test_every_command_shows_an_example(capsys):

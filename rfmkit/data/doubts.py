@@ -149,9 +149,7 @@ def _prepaid(kept: ir.Table) -> list[Problem]:
         return []
     what = f"visits cost nothing after a payment, of {int(row['patients'])} patients: prepaid courses"
     fix = "Each counts as a visit; the money stays on the day it was paid."
-    return [
-        Problem(_first(first), what, fix, int(row["visits"]), "prepaid", "counted", "visits")
-    ]
+    return [Problem(_first(first), what, fix, int(row["visits"]), "prepaid", "counted", "visits")]
 
 
 def _strangers(kept: ir.Table, people: pd.DataFrame | None, headings: dict[str, str]) -> list[Problem]:
