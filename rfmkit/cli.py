@@ -134,7 +134,7 @@ def init(
     with disk_faults(path):
         write_file(path, proposal.text.encode())
     typer.echo(path)
-    typer.echo(f"Unsure of {len(proposal.unsure)} lines, marked in the file:")
+    typer.echo(f"Lines to look at, marked UNSURE in the file: {len(proposal.unsure)}")
     for line in proposal.unsure:
         typer.echo(f"    {line}")
     typer.echo(f"Next: rfmkit check {shlex.quote(str(path))}")

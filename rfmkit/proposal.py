@@ -209,8 +209,8 @@ def _same_beginning(names: list[str]) -> str:
 def _seen(source: str, folder: Path, table: str | None, scratch: Path, stack: ExitStack) -> Any:
     """What the files of one part show."""
     from rfmkit.data.databases import names_table, open_table
-    from rfmkit.data.guesses.evidence import layout_of_parquet, layout_of_table, look
-    from rfmkit.data.guesses.layout import layout_of_text, layout_of_workbooks
+    from rfmkit.data.guesses.evidence import look
+    from rfmkit.data.guesses.layout import layout_of_parquet, layout_of_table, layout_of_text, layout_of_workbooks
     from rfmkit.data.sources import kind_of
 
     spec = Transactions.model_construct(source=source, table=table)

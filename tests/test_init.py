@@ -228,7 +228,7 @@ def test_a_second_way_of_writing_days_is_told(look_at):
         "Карта;Дата;Сумма",
         lambda number: f"{number % 9};{day(number, '%d.%m.%Y' if number % 10 else '%Y-%m-%d')};10,50",
     )
-    clinic, unsure, said = look_at(text)
+    clinic, _, said = look_at(text)
     assert clinic.transactions.date_format == "%d.%m.%Y"
     assert marked(said, "date_format").strip() == '6 days are written as "%Y-%m-%d"'  # of 60 lines, every tenth
 
@@ -411,7 +411,7 @@ def test_the_command_writes_a_file_that_check_accepts(rfmkit_cli, export):
     assert first == "clinics/north.toml"
     assert last == "Next: rfmkit check clinics/north.toml"
     text = (export / "clinics" / "north.toml").read_text("utf-8")
-    assert said[0] == f"Unsure of {text.count(UNSURE)} lines, marked in the file:"
+    assert said[0] == f"Lines to look at, marked UNSURE in the file: {text.count(UNSURE)}"
     assert len(said) - 1 == text.count(UNSURE) > 0
     clinic = load_clinic(export / "clinics" / "north.toml")
     assert (clinic.name, clinic.transactions.source) == ("Dental North", "../exports/pay-10.csv")

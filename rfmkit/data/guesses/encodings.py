@@ -16,6 +16,8 @@ CHINESE = ("gb18030", "big5")
 WESTERN = ("cp1252",)
 
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+#: A file that says in which encoding it is, and is not.
+_BROKEN = "broken"
 _BLOCK = 1 << 22
 #: So many bytes of lines that are not plain ASCII decide.
 _SAMPLE = 1 << 16
@@ -103,6 +105,8 @@ def guess_encoding(paths: list[Path]) -> Reading | None:
     accented letters for Western languages, and words that headings are made of.
     """
     certain = [_certain(path) for path in paths]
+    if _BROKEN in certain or ("ascii" in certain and any(str(one).startswith("utf-16") for one in certain)):
+        return None
     open_ = [path for path, one in zip(paths, certain, strict=True) if one is None]
     said = {one for one in certain if one not in (None, "ascii")}
     if not open_:
@@ -134,10 +138,10 @@ def _certain(path: Path) -> str | None:
         start = stream.read(1 << 12)
     for bom, encoding in _BOMS.items():
         if start.startswith(bom):
-            return encoding
+            return encoding if _decodes(path, encoding) else _BROKEN
     if b"\0" in start:
-        even, odd = start[::2].count(0), start[1::2].count(0)
-        return "utf-16-le" if odd > even else "utf-16-be"
+        encoding = "utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be"
+        return encoding if _decodes(path, encoding) else _BROKEN
     if _decodes(path, "ascii"):
         return "ascii"
     return "utf-8" if _decodes(path, "utf-8") else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,20 +11,17 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet
 from pydantic import BaseModel, ConfigDict
 
 from rfmkit.clinic import Transactions
 from rfmkit.data import cells
 from rfmkit.data.engines import computed
 from rfmkit.data.guesses.headings import known, language, meanings
-from rfmkit.data.guesses.layout import DAY, NUMBER, Layout, shared_headings
+from rfmkit.data.guesses.layout import DAY, NUMBER, Layout
 from rfmkit.data.inputs import InputFile, InputTable
 from rfmkit.data.origin import FILE, ROW
 from rfmkit.data.readings import DATE_FORMATS
 from rfmkit.data.sources import read_export
-from rfmkit.errors import ExportError, Problem
 from rfmkit.rows import as_table
 
 #: Lines on which columns are told apart; what decides is then counted over all of them.
@@ -369,27 +365,3 @@ def _staged(files: list[InputFile], layout: Layout) -> ir.Table:
             lines.select(**found, **{FILE: ibis.literal(files[number].name), ROW: lines["_row"].cast("int64")})
         )
     return computed(ibis.union(*tables) if len(tables) > 1 else tables[0])
-
-
-def layout_of_parquet(files: list[InputFile]) -> Layout:
-    """Look at Parquet files, which say themselves what they hold.
-
-    Raises
-    ------
-    ExportError
-        If one is damaged.
-    """
-    headings, damaged = [], []
-    for file in files:
-        try:
-            headings.append([name.strip() for name in pyarrow.parquet.read_schema(file.path).names])
-        except pa.ArrowException:
-            damaged.append(Problem(file.name, "is no Parquet file, or a damaged one", "Export it again."))
-    if damaged:
-        raise ExportError(damaged)
-    return Layout(kind="Parquet", **shared_headings(headings))
-
-
-def layout_of_table(headings: Iterable[str]) -> Layout:
-    """The columns of a table of a database."""
-    return Layout(kind="Parquet", **shared_headings([[one.strip() for one in headings]]))

@@ -8,9 +8,11 @@ import io
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet
 
 from rfmkit.data.guesses.encodings import Reading, guess_encoding
@@ -138,6 +140,30 @@ def layout_of_workbooks(files: list[InputFile], scratch: Path, sheet: str | None
         sheets=others,
         staged=[(one.path, row) for _, _, one, row, _ in chosen],
     )
+
+
+def layout_of_parquet(files: list[InputFile]) -> Layout:
+    """Look at Parquet files, which say themselves what they hold.
+
+    Raises
+    ------
+    ExportError
+        If one is damaged.
+    """
+    headings, damaged = [], []
+    for file in files:
+        try:
+            headings.append([name.strip() for name in pyarrow.parquet.read_schema(file.path).names])
+        except (pa.ArrowException, OSError):
+            damaged.append(Problem(file.name, "is no Parquet file, or a damaged one", "Export it again."))
+    if damaged:
+        raise ExportError(damaged)
+    return Layout(kind="Parquet", **shared_headings(headings))
+
+
+def layout_of_table(headings: Iterable[str]) -> Layout:
+    """The columns of a table of a database."""
+    return Layout(kind="Parquet", **shared_headings([[one.strip() for one in headings]]))
 
 
 @dataclass(frozen=True)
