@@ -24,7 +24,8 @@ pytestmark = pytest.mark.xdist_group("demo reports")
 MONTH, AS_OF = "2026-10", dt.date(2026, 10, 31)
 LOCALES = {"dental-north": "ru", "aesthetic-lotus": "zh", "pharmacy-green": "en"}
 FILES = {
-    "report.html", "metrics.json", "patients.parquet", "segments.xlsx", "manifest.json", "private/rejects.csv", "private/identity.csv",
+    "report.html", "metrics.json", "patients.parquet", "segments.xlsx", "manifest.json",
+    "private/rejects.csv", "private/identity.csv",
     "notebooks/00_data_quality.ipynb", "notebooks/01_overview.ipynb", "notebooks/02_rfm_segments.ipynb",
     "notebooks/03_lifetime_value.ipynb", "notebooks/04_loyalty.ipynb", "notebooks/05_recommendations.ipynb",
 }  # fmt: skip
