@@ -136,7 +136,7 @@ def test_one_page_leaves_the_list_of_reports_alone(published, tmp_path):
 
 
 def test_check_reports_every_problem_and_the_law_of_rows(capsys, monkeypatch):
-    def open_study(clinic, *, month, today):
+    def open_study(clinic, *, month, today, reports):
         if clinic.stem == "bad":
             raise rfmkit.errors.ExportError([rfmkit.errors.Problem("a:1", "odd"), rfmkit.errors.Problem("a:2", "odd")])
         if clinic.stem == "ugly":
@@ -149,10 +149,10 @@ def test_check_reports_every_problem_and_the_law_of_rows(capsys, monkeypatch):
     assert cli.main(["check", "bad.toml", "ugly.toml", "good.toml"]) == 1
     said = capsys.readouterr()
     assert said.err.splitlines() == [
-        "a:1: odd.",
-        "a:2: odd.",
-        "ugly.toml: a fault of ours (KeyError). Please report it. RFMKIT_DEBUG=1 shows where.",
-        "a:3: a copy of a:2. (2 such lines)",
+        "bad: a:1: odd.",
+        "bad: a:2: odd.",
+        "ugly: ugly.toml: a fault of ours (KeyError). Please report it. RFMKIT_DEBUG=1 shows where.",
+        "good: a:3: a copy of a:2. (2 such lines)",
     ]
     assert "good: 9 lines read = 6 kept + 1 rejected + 2 duplicates + 0 after the month; 1.00 = " in said.out
     assert cli.main(["check", "bad.toml"]) == 11
