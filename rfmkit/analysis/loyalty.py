@@ -283,7 +283,7 @@ def _figures(counted: _Counted, period: Period) -> PeriodFigures:
     return PeriodFigures(
         patients=counted.patients(period),
         visits=int(counted.sum("visits", period)),
-        revenue=float(counted.sum("money", period)) + float(counted.sum("returned", period)),
+        revenue=float(counted.sum("money", period) + counted.sum("returned", period)),
         rpr=known_or_none(_rpr, counted, period),
         aov=known_or_none(_aov, counted, period),
     )

@@ -105,7 +105,8 @@ def check_lines(
     rows, beside = _account(export, lines)
     rejects = export.broken
     if rows["rejected"] > len(export.broken) or beside:
-        rejects = pd.concat([frame for frame in (_set_aside(lines, faults, spec), rejects) if len(frame)])
+        found = [frame for frame in (_set_aside(lines, faults, spec), rejects) if len(frame)]
+        rejects = pd.concat(found) if found else rejects
     rejects = rejects[REJECT_COLUMNS].sort_values(["file", "row"], kind="stable", ignore_index=True)
     problems = _problems(rejects, lines, faults, spec) + _beside(rejects, export)
     faulty = rows["rejected"] - _rejected_by_rule(rejects)
