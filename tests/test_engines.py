@@ -165,7 +165,8 @@ time '10:00' AS time, '12.30'::money AS money, 1.50::money_of_ours AS domain, 'a
 1.5::numeric AS number, true AS bool, '2026-10-01 02:00+02'::timestamptz AS instant, 2::smallint AS small,
 timestamp '2026-10-01 02:00:00.5' AS clock, date '0044-03-15 BC' AS before, timestamp 'infinity' AS never,
 'NaN'::numeric AS nan, 1e30::numeric AS large, '-Infinity'::float8 AS far, '' AS blank, NULL::text AS nothing,
-E'a,"b"\n;c' AS marks, NULL::numeric AS unknown"""
+E'a,"b"\n;c' AS marks, NULL::numeric AS unknown, NULL::date AS no_day,
+NULL::timestamptz AS no_instant"""
 
 
 def test_types_of_postgresql(clinic_db, server, monkeypatch, tmp_path):
@@ -193,7 +194,7 @@ def test_types_of_postgresql(clinic_db, server, monkeypatch, tmp_path):
     assert [row["before"].year, row["never"].year] == [1, 9999]
     assert np.isnan(row["nan"])
     assert row[["large", "far"]].tolist() == [Decimal(10**30), -np.inf]
-    assert row[["nothing", "unknown"]].isna().all()
+    assert row[["nothing", "unknown", "no_day", "no_instant"]].isna().all()
     assert row["bool"] == np.True_
 
 

@@ -228,7 +228,8 @@ def test_the_engine_equals_loops_over_lines(lines, again, odd, data):
             wanted = naive.btyd_of(days, AS_OF)
             assert found.keys() == wanted.keys()
             for who, numbers in found.items():
-                assert numbers == pytest.approx(wanted[who], rel=1e-12, abs=1e-9)
+                # Each logarithm is rounded to nine digits before it is added, for the same sum in any order.
+                assert numbers == pytest.approx(wanted[who], rel=1e-12, abs=0.51e-9 * max(1, numbers[0]))
         finally:
             export.cells.get_backend().disconnect()
 

@@ -36,13 +36,16 @@ _KINDS = {
 }
 _DECIMALS = {"numeric", "money"}
 #: How a cell is asked for, by its type: text sorts by its signs, as in other engines, and not by a language; days that
-#: no calendar has become the first or the last.
+#: no calendar has become the first or the last, and an empty one, which `greatest` passes over, stays empty.
 _FORMS = {
-    **{kind: "{}" for kind in ("int2", "int4", "int8", "float4", "float8", "bool", "numeric")},
-    **{kind: "greatest('0001-01-01', least('9999-12-31', {}))" for kind in ("date", "timestamp", "timestamptz")},
-    "money": "{}::numeric",
+    **{kind: "{0}" for kind in ("int2", "int4", "int8", "float4", "float8", "bool", "numeric")},
+    **dict.fromkeys(
+        ("date", "timestamp", "timestamptz"),
+        "CASE WHEN {0} IS NOT NULL THEN greatest('0001-01-01', least('9999-12-31', {0})) END",
+    ),
+    "money": "{0}::numeric",
 }
-_TEXT = '{}::text COLLATE "C"'
+_TEXT = '{0}::text COLLATE "C"'
 _MOST_DIGITS = 38
 #: SQLSTATEs of what may pass: connection lost, server restarting or full, a lock, a standby that caught up.
 _PASSING = re.compile("08|53300|57P0[123]|40001|40P01|55P03")
@@ -108,7 +111,7 @@ def _opened(connection: psycopg.Connection, spec, where: str) -> Opened:
         forms[column.name] = _FORMS.get(kinds[column.name], _TEXT)
 
     def query() -> sql.Composed:
-        cells = [sql.SQL(form + " AS {}").format(*[sql.Identifier(one)] * 2) for one, form in forms.items()]
+        cells = [sql.SQL(form + " AS {0}").format(sql.Identifier(one)) for one, form in forms.items()]
         return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(cells), place)
 
     decimals = [one for one, kind in kinds.items() if kind in _DECIMALS]
