@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from hypothesis import HealthCheck, Phase, settings
 
 import rfmkit
 from rfmkit import visits_from
+
+# Expressions are built by the thousand and seldom in circles: to look for these less often saves a tenth of the time.
+gc.freeze()
+gc.set_threshold(100_000, 50, 50)
 
 #: A law that fails is shrunk without tracing, which makes each example ten times as slow.
 settings.register_profile(

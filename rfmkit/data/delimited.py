@@ -1,15 +1,23 @@
-"""Text files of delimited cells: strictly decoded, parted by Arrow, every row known by its number."""
+"""Text files of delimited cells: parted by Arrow, strictly decoded, every row known by its number.
+
+Where every byte is a sign, as in Windows-1251, rows are parted before they are decoded, and only the cells that need it
+are decoded: most of an export is digits. All other encodings are decoded first.
+"""
 
 from __future__ import annotations
 
 import codecs
 import csv
+import functools
+import importlib
 import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +27,7 @@ import pyarrow.csv
 
 from rfmkit.data.cells import TYPED
 from rfmkit.data.inputs import InputFile
-from rfmkit.data.origin import FILE, HEADER_LINES, REJECT_COLUMNS, ROW, check_delimiter, header_line, places
+from rfmkit.data.origin import HEADER_LINES, REJECT_COLUMNS, ROW, check_delimiter, header_line, places
 from rfmkit.data.totals import told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
@@ -28,6 +36,7 @@ _CHUNK_BYTES = 1 << 23
 _LONGEST_CELL = 1 << 24
 #: Chunks that are parted while others are decoded.
 _AHEAD = 2
+_ASCII = "".join(map(chr, range(128)))
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -42,7 +51,7 @@ class DelimitedFile:
     Attributes
     ----------
     schema : pyarrow.Schema
-        Of the batches: a text column a heading, under rfmkit's names, and ``_file`` and ``_row``.
+        Of the batches: a text column a heading, under rfmkit's names, and ``_row``.
     titles : int
         Lines above the header.
 
@@ -56,9 +65,10 @@ class DelimitedFile:
 
     def __init__(self, file: InputFile, spec):
         self.file, self.spec = file, spec
-        self._chunks = _whole_rows(_decoded(file, spec), file, spec)
-        self._first = next((chunk for chunk in self._chunks if chunk), "")
-        lines = _first_lines(self._first, file, spec)
+        self._text = _Text(file, spec)
+        self._chunks = _whole_rows(self._text, file, spec)
+        self._first = next((chunk for chunk in self._chunks if chunk.content), _Chunk(b"", 1))
+        lines = _first_lines(self._text.decoded(self._first), file, spec)
         at = header_line(lines, spec) if spec.header else 0
         row, header = lines[at] if lines else (1, [])
         headings = [heading.strip() for heading in header] if spec.header else [str(n + 1) for n in range(len(header))]
@@ -73,17 +83,8 @@ class DelimitedFile:
         after = lines[at + 1][1] if len(lines) > at + 1 else header
         self._width = len(header) + (len(after) == len(header) + 1 and after[-1] == "")
         names = [(name, pa.string()) for name in self._places]
-        self.schema = pa.schema([*names, (FILE, pa.string()), (ROW, pa.int64())])
+        self.schema = pa.schema([*names, (ROW, pa.int64())])
         self._broken: list[tuple[int, str, str]] = []
-        self.error: Exception | None = None
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The lines below the header, in batches; an error is kept in `error`, since an engine would reword it."""
-        try:
-            yield from self._parted()
-        except Exception as error:
-            self.error = error
-            raise
 
     @property
     def broken(self) -> pd.DataFrame:
@@ -91,7 +92,8 @@ class DelimitedFile:
         frame = pd.DataFrame(self._broken, columns=["row", "reason", "line"])
         return frame.assign(file=self.file.name, column="")[REJECT_COLUMNS]
 
-    def _parted(self) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The lines below the header, in batches."""
         skip = self._row - 1
         row = 1
         with ThreadPoolExecutor(_AHEAD) as pool:
@@ -99,10 +101,12 @@ class DelimitedFile:
             for chunk in self._all_chunks():
                 if skip:
                     # The header and what stands above it, however many lines its cells hold.
-                    reader = csv.reader(io.StringIO(chunk, newline=""), delimiter=self.spec.delimiter)
+                    text = self._text.decoded(chunk)
+                    reader = csv.reader(io.StringIO(text, newline=""), delimiter=self.spec.delimiter)
                     for _ in range(skip):
                         next(reader, None)
-                    chunk = _after_lines(chunk, reader.line_num)
+                    below = _after_lines(chunk.content, reader.line_num)
+                    chunk = _Chunk(below, chunk.line + _lines_in(chunk.content) - _lines_in(below))
                     row, skip = row + skip, 0
                 waiting.append(pool.submit(self._part, chunk))
                 if len(waiting) > _AHEAD:
@@ -112,14 +116,14 @@ class DelimitedFile:
                 batch, row = self._numbered(*waiting.popleft().result(), row)
                 yield batch
 
-    def _all_chunks(self) -> Iterator[str]:
-        first, self._first = self._first, ""
-        if first:
+    def _all_chunks(self) -> Iterator[_Chunk]:
+        first, self._first = self._first, _Chunk(b"", 1)
+        if first.content:
             yield first
         yield from self._chunks
 
-    def _part(self, chunk: str) -> tuple[pa.Table | None, list[tuple[int, str, str]], bool]:
-        """The cells of whole rows, and those rows, by their place, that have too few or too many."""
+    def _part(self, chunk: _Chunk) -> tuple[list[pa.Array] | None, list[tuple[int, str, str]], bool]:
+        """The mapped columns of whole rows, and those rows, by their place, that have too few or too many cells."""
         broken: list[tuple[int, str, str]] = []
 
         def keep_aside(row) -> str:
@@ -127,36 +131,52 @@ class DelimitedFile:
             broken.append((row.number - 1, reason, row.text))
             return "skip"
 
-        if not chunk:
-            return None, broken, False
-        content = chunk.encode("utf-8")
-        names = [f"c{position}" for position in range(self._width)]
-        quoted = '"' in chunk
+        quoted = b'"' in chunk.content
+        if self._text.signs and not quoted:
+            # Fails where a row is broken: to be kept aside, it has to be text.
+            with suppress(pa.ArrowInvalid):
+                cells = self._parted(chunk.content, pa.binary())
+                try:
+                    return [_decoded_cells(column, self._text) for column in cells], broken, quoted
+                except UnicodeDecodeError:
+                    self._text.decoded(chunk)  # tells the line
+                    raise
+        content = self._text.decoded(chunk).encode() if self._text.signs else chunk.content
         try:
-            table = pa.csv.read_csv(
-                pa.BufferReader(content),
-                pa.csv.ReadOptions(use_threads=False, column_names=names, block_size=len(content) + 1),
-                pa.csv.ParseOptions(
-                    delimiter=self.spec.delimiter,
-                    quote_char='"' if quoted else False,
-                    newlines_in_values=quoted,
-                    ignore_empty_lines=False,
-                    invalid_row_handler=keep_aside,
-                ),
-                pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-            )
+            cells = self._parted(content, pa.string(), keep_aside) if content else None
         except pa.ArrowInvalid as error:
+            self._text.decoded(chunk)  # text in another encoding is told as that
             if "Empty CSV" in str(error):
                 return None, broken, quoted
             fix = "Check delimiter in the clinic file, and quotation marks in the export."
             raise ExportError(Problem(self.file.name, "cannot be read as lines of cells", fix)) from None
-        return table, broken, quoted
+        if broken:
+            self._text.decoded(chunk)  # Arrow looks at the signs of whole rows only
+        return cells, broken, quoted
+
+    def _parted(self, content: bytes, kind: pa.DataType, keep_aside: Callable | None = None) -> list[pa.Array]:
+        """The mapped columns of rows."""
+        names = [f"c{position}" for position in range(self._width)]
+        quoted = b'"' in content
+        table = pa.csv.read_csv(
+            pa.BufferReader(content),
+            pa.csv.ReadOptions(use_threads=False, column_names=names, block_size=len(content) + 1),
+            pa.csv.ParseOptions(
+                delimiter=self.spec.delimiter,
+                quote_char='"' if quoted else False,
+                newlines_in_values=quoted,
+                ignore_empty_lines=False,
+                invalid_row_handler=keep_aside,
+            ),
+            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, kind), strings_can_be_null=False),
+        )
+        return [table.column(position).combine_chunks() for position in self._places.values()]
 
     def _numbered(
-        self, table: pa.Table | None, broken: list[tuple[int, str, str]], quoted: bool, row: int
+        self, columns: list[pa.Array] | None, broken: list[tuple[int, str, str]], quoted: bool, row: int
     ) -> tuple[pa.RecordBatch, int]:
         """A batch with its rows' numbers and without blank lines, and the number of the row behind it."""
-        whole = len(table) if table is not None else 0
+        whole = len(columns[0]) if columns else 0
         after = row + whole + len(broken)
         rows = np.delete(np.arange(row, after), [place for place, _, _ in broken])
         self._broken += [
@@ -164,14 +184,106 @@ class DelimitedFile:
             for place, reason, line in broken
             if line.strip(" \u00a0\t\r\n")
         ]
-        if table is None:
+        if columns is None:
             return _empty(self.schema), after
-        columns = [table.column(position).combine_chunks() for position in self._places.values()]
         if quoted:
             _refuse_swallowed_lines(self.file, columns, rows, self.spec.delimiter)
-        columns += [pa.repeat(self.file.name, whole), pa.array(rows)]
-        batch = pa.record_batch(columns, schema=self.schema)
+        batch = pa.record_batch([*columns, pa.array(rows)], schema=self.schema)
         return _without_blank_lines(batch, len(self._places)), after
+
+
+class _Chunk(NamedTuple):
+    """Whole lines of a file, as `_Text` has them, and the number of the first."""
+
+    content: bytes
+    line: int
+
+
+class _Text:
+    """The lines of a file: as they are where every byte is a sign or they are UTF-8, else decoded and in UTF-8.
+
+    Attributes
+    ----------
+    encoding : str
+        Of the chunks.
+    signs : str or None
+        The sign of each byte, where every byte is one.
+    """
+
+    def __init__(self, file: InputFile, spec):
+        self._file, self._spec = file, spec
+        self._of_file = spec.encoding or found_encoding(file.path)
+        self.signs = signs_of(self._of_file)
+        self._as_it_is = bool(self.signs) or codecs.lookup(self._of_file).name == "utf-8"
+        self.encoding = self._of_file if self.signs else "utf-8"
+
+    def decoded(self, chunk: _Chunk) -> str:
+        """The signs of a chunk."""
+        try:
+            return chunk.content.decode(self.encoding)
+        except UnicodeDecodeError as error:
+            raise self._not_so(chunk.line + chunk.content[: error.start].count(b"\n")) from None
+
+    def chunks(self) -> Iterator[_Chunk]:
+        """The whole lines of the file, chunk after chunk."""
+        decode = codecs.getincrementaldecoder(self._of_file)(errors="strict")
+        lines, rest = 1, b""
+        with self._file.path.open("rb") as stream:
+            while True:
+                block = stream.read(_CHUNK_BYTES)
+                last = not block
+                if not self._as_it_is:
+                    try:
+                        block = decode.decode(block, final=last).encode()
+                    except UnicodeDecodeError as error:
+                        row = lines + rest.count(b"\n") + error.object[: error.start].count(b"\n")
+                        raise self._not_so(row) from None
+                    except UnicodeError:
+                        raise self._not_so(1) from None
+                if b"\0" in block or TYPED.encode() in block:
+                    fix = "Write its real encoding in the clinic file (utf-16?), or export it again."
+                    raise ExportError(Problem(f"{self._file.name}:{lines}", "holds bytes that are no text", fix))
+                if lines == 1 and not self.signs:
+                    block = block.removeprefix(codecs.BOM_UTF8)
+                block = rest + block
+                whole, newline, rest = (block, b"", b"") if last else block.rpartition(b"\n")
+                content = whole + newline
+                if self._spec.delimiter == " ":
+                    content = _single_spaced(self.decoded(_Chunk(content, lines))).encode(self.encoding)
+                yield _Chunk(content, lines)
+                lines += _lines_in(content)
+                if last:
+                    break
+
+    def _not_so(self, line: int) -> ClinicFileError:
+        fix = f"Write its real encoding in the clinic file, for example {_other_than(self._of_file)}."
+        return ClinicFileError(Problem(f"{self._file.name}:{line}", f"is not {self._of_file} text", fix))
+
+
+@functools.lru_cache
+def signs_of(encoding: str) -> str | None:
+    """The sign of each byte, where an encoding has one for every byte and those of ASCII are its own."""
+    name = codecs.lookup(encoding).name.replace("-", "_")
+    with suppress(ModuleNotFoundError):
+        table = getattr(importlib.import_module(f"encodings.{name}"), "decoding_table", "")
+        return table if len(table) == 256 and table.startswith(_ASCII) else None
+
+
+def _decoded_cells(column: pa.BinaryArray, text: _Text) -> pa.StringArray:
+    """Cells of bytes that are signs as text: those of ASCII are text already."""
+    _, offsets, content = column.buffers()
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    content = np.frombuffer(content or b"", np.uint8)[: ends[-1]]
+    if content.max(initial=0) < 128:
+        return column.cast(pa.string())
+    decoded = content.tobytes().decode(text.encoding).encode()
+    lengths = np.array([len(sign.encode(errors="replace")) for sign in text.signs], np.int32)
+    starts = np.concatenate([[0], np.cumsum(lengths[content])]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(column), pa.py_buffer(starts[ends]), pa.py_buffer(decoded))
+
+
+def _lines_in(content: bytes) -> int:
+    return content.count(b"\n")
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
@@ -192,44 +304,40 @@ def _first_lines(chunk: str, file: InputFile, spec) -> list[tuple[int, list[str]
     return lines
 
 
-def _after_lines(text: str, lines: int) -> str:
-    stream = io.StringIO(text, newline="")
-    for _ in range(lines):
-        stream.readline()
-    return stream.read()
+def _after_lines(content: bytes, lines: int) -> bytes:
+    return b"".join(content.splitlines(keepends=True)[lines:])
 
 
-def _whole_rows(chunks: Iterator[str], file: InputFile, spec) -> Iterator[str]:
+def _whole_rows(text: _Text, file: InputFile, spec) -> Iterator[_Chunk]:
     """Join chunks of whole lines to chunks of whole rows: a quoted cell may hold line breaks.
 
     Arrow takes a stray quotation mark as meant and would lose lines by it, so that wherever there is one the rows are
     gone through strictly first.
     """
-    rest, lines = "", 1
-    for chunk in chunks:
-        text = rest + chunk
-        if '"' not in text:
-            yield text
-            lines += text.count("\n")
-            rest = ""
+    rest = _Chunk(b"", 1)
+    for lines in text.chunks():
+        chunk = _Chunk(rest.content + lines.content, rest.line if rest.content else lines.line)
+        rest = _Chunk(b"", chunk.line)
+        if b'"' not in chunk.content:
+            yield chunk
             continue
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=spec.delimiter, strict=True)
+        signs = text.decoded(chunk)
+        reader = csv.reader(io.StringIO(signs, newline=""), delimiter=spec.delimiter, strict=True)
         ended = 0
         try:
             for _ in reader:
                 ended = reader.line_num
         except csv.Error as error:
-            if "unexpected end of data" not in str(error) or len(text) > _LONGEST_CELL:
-                raise ExportError(_open_cell(file, lines + reader.line_num - 1)) from None
-            rest = _after_lines(text, ended)
-            text = text[: len(text) - len(rest)]
-        else:
-            rest = ""
-        if text:
-            yield text
-        lines += text.count("\n")
-    if rest:
-        raise ExportError(_open_cell(file, lines + rest.count("\n")))
+            if "unexpected end of data" not in str(error) or len(signs) > _LONGEST_CELL:
+                raise ExportError(_open_cell(file, chunk.line + reader.line_num - 1)) from None
+            after = _after_lines(chunk.content, ended)
+            whole = chunk.content[: len(chunk.content) - len(after)]
+            rest = _Chunk(after, chunk.line + _lines_in(whole))
+            chunk = _Chunk(whole, chunk.line)
+        if chunk.content:
+            yield chunk
+    if rest.content:
+        raise ExportError(_open_cell(file, rest.line + _lines_in(rest.content)))
 
 
 def _open_cell(file: InputFile, line: int) -> Problem:
@@ -258,35 +366,6 @@ def _without_blank_lines(batch: pa.RecordBatch, cells: int) -> pa.RecordBatch:
             return batch
         blank = pa.compute.and_(blank, pa.compute.equal(batch.column(position), ""))
     return batch.filter(pa.compute.invert(blank)) if pa.compute.any(blank).as_py() else batch
-
-
-def _decoded(file: InputFile, spec) -> Iterator[str]:
-    """Yield the text of a file, strictly decoded, in chunks of whole lines."""
-    encoding = spec.encoding or found_encoding(file.path)
-    decode = codecs.getincrementaldecoder(encoding)(errors="strict")
-    lines, rest = 1, ""
-    with file.path.open("rb") as stream:
-        while True:
-            block = stream.read(_CHUNK_BYTES)
-            try:
-                chunk = rest + decode.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                row = lines + rest.count("\n") + error.object[: error.start].count(b"\n")
-                fix = f"Write its real encoding in the clinic file, for example {_other_than(encoding)}."
-                raise ClinicFileError(Problem(f"{file.name}:{row}", f"is not {encoding} text", fix)) from None
-            except UnicodeError:
-                fix = f"Write its real encoding in the clinic file, for example {_other_than(encoding)}."
-                raise ClinicFileError(Problem(f"{file.name}:1", f"is not {encoding} text", fix)) from None
-            if lines == 1:
-                chunk = chunk.removeprefix("\ufeff")
-            if "\0" in chunk or TYPED in chunk:
-                fix = "Write its real encoding in the clinic file (utf-16?), or export it again."
-                raise ExportError(Problem(f"{file.name}:{lines}", "holds bytes that are no text", fix))
-            whole, newline, rest = chunk.rpartition("\n") if block else (chunk, "", "")
-            lines += whole.count("\n") + len(newline)
-            yield (_single_spaced(whole) if spec.delimiter == " " else whole) + newline
-            if not block:
-                break
 
 
 def _single_spaced(text: str) -> str:

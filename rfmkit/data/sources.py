@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet
 
 from rfmkit.data.cells import TYPED as TYPED_CELL
@@ -113,14 +115,13 @@ def _together(tables: list[ir.Table]) -> ir.Table:
 def _read_delimited(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
     """The cells of a text file."""
     text = DelimitedFile(file, spec)
-    try:
-        # Past Ibis, which takes no stream: the engine pulls batches while the next are decoded.
-        con.con.from_arrow(pa.RecordBatchReader.from_batches(text.schema, text.batches())).create(name)
-    except Exception:
-        if text.error:
-            raise text.error from None
-        raise
-    return con.table(name), text.broken, text.titles
+    path = scratch / f"{name}.arrow"
+    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, text.schema) as staged:
+        for batch in text.batches():
+            staged.write_batch(batch)
+    # Past Ibis, which would copy them: the engine reads the cells where they lie, and the system keeps what fits.
+    con.con.register(name, pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+    return con.table(name).mutate(**{FILE: ibis.literal(file.name)}), text.broken, text.titles
 
 
 def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
@@ -214,16 +215,23 @@ def _read_parquet(con, file: InputFile, spec, name: str, scratch: Path) -> tuple
 
 
 def _checked_headings(file: InputFile) -> list[str]:
-    """The headings of a Parquet file whose pages lie where they can."""
+    """The headings of a Parquet file whose pages lie where they can, and can be read.
+
+    The engine takes some damaged pages for others, so that each is read strictly first, and its checksum compared.
+    """
     try:
-        footer = pa.parquet.read_metadata(file.path)
-        names = [heading.strip() for heading in footer.schema.to_arrow_schema().names]
-        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-        pages = [group.column(place) for group in groups for place in range(group.num_columns)]
-        misplaced = any(
-            page.dictionary_page_offset is not None and page.dictionary_page_offset >= page.data_page_offset
-            for page in pages
-        )
+        with pa.parquet.ParquetFile(file.path, page_checksum_verification=True) as parquet:
+            footer = parquet.metadata
+            names = [heading.strip() for heading in footer.schema.to_arrow_schema().names]
+            groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+            pages = [group.column(place) for group in groups for place in range(group.num_columns)]
+            misplaced = any(
+                page.dictionary_page_offset is not None and page.dictionary_page_offset >= page.data_page_offset
+                for page in pages
+            )
+            with suppress(pa.ArrowNotImplementedError):  # a kind that the engine knows, and Arrow does not
+                for batch in parquet.iter_batches():
+                    batch.validate(full=True)
     except (pa.ArrowException, UnicodeError):
         raise ExportError(_damaged(file)) from None
     except OSError as error:
