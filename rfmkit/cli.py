@@ -128,8 +128,8 @@ def init(
     path = out or clinic_path(name, exports[0])
     if path.exists():
         raise UsageError(Problem(str(path), "is there already", "Give another path with --out, or remove it first."))
-    if not path.parent.is_dir():
-        raise UsageError(Problem("--out", f"no such folder: {path.parent}", "Make it first."))
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     proposal = propose(exports, path, patients=patients, name=name, table=table, today=_today())
     with disk_faults(path):
         write_file(path, proposal.text.encode())
@@ -208,6 +208,7 @@ def demo(
 
 def _check(clinic: Path, month: str, today: dt.date, reports: Path, *, several: bool) -> int:
     """Check one clinic; whatever is wrong with it does not keep the others from being checked."""
+    from rfmkit.proposal import UNSURE
     from rfmkit.publish.clinics import fault
 
     whose = f"{clinic.stem}: " if several else ""
@@ -223,6 +224,9 @@ def _check(clinic: Path, month: str, today: dt.date, reports: Path, *, several: 
         return FAULT
     for problem in problems:
         _complain(f"{whose}{problem}")
+    for number, line in enumerate(clinic.read_text(encoding="utf-8-sig").splitlines(), 1):
+        if UNSURE in line:
+            _complain(f"{clinic.name}:{number}: was proposed, and is unsure. Look, correct it, and remove the mark.")
     typer.echo(_law(clinic.stem, rows))
     return 0
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rfmkit.errors import ClinicFileError, Problem
+from rfmkit.errors import ClinicFileError, Problem, SurroundingsError
 
 _PACKAGE = Path(__file__).parent
 LOCALES = tuple(sorted(folder.name for folder in (_PACKAGE / "present" / "locales").iterdir() if folder.is_dir()))
@@ -36,6 +36,14 @@ def _encoding(value: str) -> str:
         return codecs.lookup(value).name
     except (LookupError, UnicodeError):
         raise ValueError("is no encoding; common ones are utf-8, utf-16, cp1251, gbk, gb18030") from None
+
+
+def _delimiter(value: str) -> str:
+    if len(value) != 1 or not value.isascii() or value.isalnum() or (value != "\t" and not value.isprintable()):
+        raise ValueError("must be one sign, for example ; or , or | or \\t")
+    if value in "\"'.-+":
+        raise ValueError("must not be a sign of text or of numbers")
+    return value
 
 
 def _date_format(value: str) -> str:
@@ -107,7 +115,7 @@ class _File(_Part):
     engine: Literal["duckdb", "spark"] = "duckdb"
     sheet: str | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = ","
     decimal: Literal[".", ","] | None = None
     date_format: Annotated[str, AfterValidator(_date_format)] | None = None
     header: bool = True
@@ -129,7 +137,7 @@ class Transactions(_File):
     amount_includes_bonus: bool = False
     complete_history: bool | None = None
     test_patients: list[Annotated[str, Field(min_length=1)]] = []
-    accept: dict[Literal["same_file", "other_ids"], Annotated[str, Field(min_length=3)]] = {}
+    accept: dict[Literal["same_file", "other_ids", "fewer_visits"], Annotated[str, Field(min_length=3)]] = {}
     columns: TransactionColumns
 
     @model_validator(mode="after")
@@ -256,6 +264,8 @@ def load_clinic(path: str | Path) -> Clinic:
     ClinicFileError
         With everything that is wrong: what TOML cannot read, unknown keys (with the nearest known one), values out of
         range, a logo outside the clinic file's folder, a scheme that is not there.
+    SurroundingsError
+        If it may not be read.
     """
     path = Path(path).absolute()
     where = path.name
@@ -265,10 +275,17 @@ def load_clinic(path: str | Path) -> Clinic:
         raise ClinicFileError(Problem(where, "no such clinic file", "Give the path of a clinic's TOML file.")) from None
     except IsADirectoryError:
         raise ClinicFileError(Problem(where, "is a folder", "Give the path of a clinic's TOML file.")) from None
+    except PermissionError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise SurroundingsError(Problem(where, what, "Check its permissions and those of its folder.")) from None
     except (OSError, UnicodeDecodeError):
+        if path.suffix.lower() != ".toml":
+            fix = "Make one for an export: rfmkit init EXPORT."
+            raise ClinicFileError(Problem(where, "is no clinic file", fix)) from None
         raise ClinicFileError(Problem(where, "cannot be read as UTF-8 text", "Save it as UTF-8.")) from None
     except tomllib.TOMLDecodeError as error:
-        raise ClinicFileError(Problem(where, f"is not TOML: {error}", "Text values stand in quotes.")) from None
+        fix = "Text values stand in quotes; in a path, write / for \\."
+        raise ClinicFileError(Problem(where, f"is not TOML: {error}", fix)) from None
     if "path" in document:
         raise ClinicFileError(Problem(f"{where} path", "unknown key", "Remove it."))
     problems = []

@@ -194,6 +194,9 @@ class Intake:
         if self.previous is None:
             return []
         sources, kept_lines = self._sources["transactions"], lines.kept
+        by_month = kept_lines.filter(kept_lines.amount >= 0).select("patient_id", "visit_date").distinct()
+        by_month = by_month.group_by(month=by_month.visit_date.truncate("month")).aggregate(visits=by_month.count())
+        by_month = by_month.execute()
         inside = kept_lines.filter(kept_lines.visit_date.between(*self.month_period))
         return against_last_month(
             self.previous,
@@ -202,6 +205,7 @@ class Intake:
             inputs={one.sha256 for one in sources},
             rows_read=lines.rows["read"],
             patients=kept_lines.select("patient_id").distinct().execute()["patient_id"],
+            visits=by_month.set_index(by_month["month"].astype("str").str[:7])["visits"],
             month_lines=int(inside.count().execute()),
         )
 

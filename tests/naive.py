@@ -90,6 +90,11 @@ def read_text(content: bytes, spec) -> tuple[list[str], list[tuple[int, list[str
     wanted = {heading for heading in spec.columns.model_dump().values() if heading is not None}
     for at, (_, cells) in enumerate(rows[:50]):
         if wanted <= {cell.strip() for cell in cells}:
+            most = len(cells) - 1
+            if any(
+                ("\n" in cell or "\r" in cell) and cell.count(spec.delimiter) >= most for _, row in rows for cell in row
+            ):
+                raise Refused("lines in a cell")
             return [cell.strip() for cell in cells], rows[at + 1 :]
     raise Refused("no header")
 

@@ -147,6 +147,18 @@ def test_what_was_opened_stays_as_it_was_and_a_change_is_another_digest(clinic_d
         opened.close()
 
 
+def test_a_column_of_any_name_does_not_hide_a_change(clinic_db, server):
+    server.load("hidden", pa.table({"t": ["1"], "Дата": ["2026-10-01"], "Сумма, ₽": ["3"]}))
+    with server.connection() as connection:
+        connection.execute("GRANT SELECT ON hidden TO reader")
+        first = open_table(clinic_db("hidden"), Path(), WHERE)
+        first.close()
+        connection.execute("UPDATE hidden SET \"Сумма, ₽\" = '4'")
+        second = open_table(clinic_db("hidden"), Path(), WHERE)
+        second.close()
+    assert first.digest != second.digest
+
+
 @pytest.mark.parametrize("name", ['x"; DROP TABLE payments; --', "x'; DROP TABLE payments; --", "%(a)s {} \\ .", "a.b"])
 def test_names_are_names_and_no_queries(clinic_db, server, monkeypatch, name):
     assert f"no such table: {name}" in refusal(clinic_db(name), kind=ClinicFileError)

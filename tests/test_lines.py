@@ -201,6 +201,98 @@ def test_lines_swallowed_by_a_stray_quotation_mark_are_missed(write_clinic):
         _ = open_one(write_clinic("id,date,amount,note\n" + "".join(lines))).rows
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_two_lines_that_stray_quotation_marks_join_are_refused(write_clinic, newline):
+    lines = [f"{n};Filling;2026-10-01;5\n" for n in range(40)]
+    lines[20], lines[21] = '20;"Implant;2026-10-01;100\n', '21;Cleaning";2026-10-02;200\n'
+    text = ("id;service;date;amount\n" + "".join(lines)).replace("\n", newline)
+    with pytest.raises(ExportError, match=r"clinic\.csv:22: a quoted cell holds whole lines"):
+        _ = open_one(write_clinic(text, transactions='delimiter = ";"')).rows
+
+
+def test_headings_that_capitals_or_numbers_alone_tell_apart_are_several(write_clinic):
+    head = "id,date,amount,receipt,x,x,x (2),X\n"
+    lines = "1,2026-10-01,5,R,a,b,c,d\n1,2026-10-01,5,R,a,b,C,d\n"
+    assert open_one(write_clinic(head + lines, parts='receipt_id = "receipt"')).rows["kept"] == 2
+
+
+def test_files_whose_headings_differ_in_capitals_are_one_table(tmp_path):
+    (tmp_path / "1.csv").write_text("id,date,amount,Note\n1,2026-09-01,5,a\n")
+    (tmp_path / "2.csv").write_text("id,date,amount,NOTE\n2,2026-10-01,7,b\n")
+    (tmp_path / "c.toml").write_text(
+        'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "*.csv"\n[transactions.columns]\n'
+        'patient_id = "id"\nvisit_date = "date"\namount = "amount"\n'
+    )
+    assert open_one(tmp_path / "c.toml").rows["kept"] == 2
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        (["TEST_*"], ["[TEST] a", "TESTER", "a%b", "axb"]),
+        (["TEST*"], ["[TEST] a", "a%b", "axb"]),
+        (["[TEST]*"], ["TESTER", "TEST_1", "a%b", "axb"]),
+        (["a%b"], ["TESTER", "TEST_1", "[TEST] a", "axb"]),
+        (["a?b", "TEST_?"], ["TESTER", "[TEST] a"]),
+    ],
+)
+def test_a_pattern_of_test_patients_means_what_it_says(write_clinic, patterns, left):
+    ids = ["TEST_1", "TESTER", "[TEST] a", "a%b", "axb"]
+    text = HEAD + "".join(f"{one},2026-10-01,5\n" for one in ids)
+    study = open_one(write_clinic(text, transactions=f"test_patients = {patterns}".replace("'", '"')))
+    assert sorted(study.transactions.execute()["patient_id"]) == sorted(left)
+
+
+@pytest.mark.parametrize("sign", ["§", "，", "\\n", "\\r", "a", ";;", "", "."])
+def test_a_delimiter_is_one_sign_that_is_none_of_text(write_clinic, sign):
+    with pytest.raises(ClinicFileError, match="delimiter: must"):
+        open_one(write_clinic(HEAD, transactions=f'delimiter = "{sign}"'))
+
+
+def test_days_in_another_order_are_a_fault_of_the_clinic_file(write_clinic):
+    text = HEAD + "".join(f"{n},10/{n + 12}/2026,5\n" for n in range(19)) * 3
+    with pytest.raises(ClinicFileError, match="Most lines are so: correct date_format in the clinic file"):
+        _ = open_one(write_clinic(text, transactions='date_format = "%d/%m/%Y"')).rows
+
+
+@pytest.mark.parametrize("name", ["\0", "\x02"])
+def test_bytes_that_are_no_text_are_told_with_their_line(write_clinic, name):
+    text = HEAD + "".join(f"{n},2026-10-01,5{name if n == 5000 else ''}\n" for n in range(9000))
+    with pytest.raises(ExportError, match=r"clinic\.csv:5002: holds bytes that are no text"):
+        _ = open_one(write_clinic(text)).rows
+
+
+def test_a_quoted_cell_that_does_not_end_is_told_where_it_begins(write_clinic):
+    lines = [f"{n},2026-10-01,5\n" for n in range(3000)]
+    lines[3] = '3,2026-10-01,"5\n'
+    text = HEAD + "".join(lines)
+    with pytest.raises(ExportError, match=r"clinic\.csv:5: a quoted cell does not end"):
+        _ = open_one(write_clinic(text)).rows
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251", "gb18030", "utf-16"])
+@pytest.mark.parametrize("size", [1, 7, 64, 300])
+def test_rows_do_not_depend_on_where_the_file_is_cut_into_pieces(write_clinic, tmp_path, monkeypatch, encoding, size):
+    lines = [
+        f'{n};"Зуб\n{n % 32}";{1 + n % 28:02}.10.2026;{n},50\n'
+        if n % 7 == 0
+        else f"Код-{n};Чистка;{1 + n % 28:02}.10.2026;-{n},5\n"
+        for n in range(60)
+    ]
+    lines[30] = "Код;Чистка\n"
+    text = "id;service;date;amount\n" + "".join(lines)
+    keys = f'encoding = "{encoding}"\ndelimiter = ";"\ndecimal = ","\ndate_format = "%d.%m.%Y"\n'
+    path = write_clinic((text + "x;y;01.10.2026;1\n" * 100).encode(encoding), transactions=keys)
+    whole = open_one(path)
+    expected, rejects = lines_of(whole), whole.rejects
+    monkeypatch.setattr("rfmkit.data.delimited._CHUNK_BYTES", size)
+    monkeypatch.setenv("RFMKIT_CACHE", str(tmp_path / "another"))
+    cut = open_one(path)
+    assert lines_of(cut) == expected
+    assert cut.rejects.equals(rejects)
+    assert len(expected) == 159
+
+
 def test_an_inch_mark_is_no_quotation_mark(write_clinic):
     study = open_one(write_clinic('id,date,amount,note\n1,2026-10-01,5,pipe 5" long\n2,2026-10-01,5,x\n'))
     assert study.rows["kept"] == 2

@@ -154,3 +154,33 @@ def test_csv_and_parquet_are_not_read_together(tmp_path):
     (tmp_path / "c.toml").write_text(TYPED.replace("lines.parquet", "lines.*"))
     with pytest.raises(ClinicFileError, match="names CSV and Parquet files together"):
         _ = open_one(tmp_path / "c.toml").rows
+
+
+@pytest.mark.parametrize(
+    "place", ["branch=north/a.parquet", "sum=7/a.parquet", "year=2026/a.parquet", "pay[1].parquet"]
+)
+def test_the_path_of_a_file_says_nothing_of_its_rows(tmp_path, place):
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    frame = pd.DataFrame({"id": ["1", "2"], "date": pd.to_datetime(["2026-10-01"] * 2), "sum": [1.0, 2.0]})
+    frame.to_parquet(path)
+    frame.head(1).to_parquet(tmp_path / "pay1.parquet")
+    (tmp_path / "c.toml").write_text(
+        f'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "{place}"\n'
+        '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "sum"\n'
+    )
+    study = open_one(tmp_path / "c.toml")
+    assert [line[2] for line in lines_of(study)] == [1, 2]
+    assert study.transactions.execute()["_row"].tolist() == [1, 2]
+
+
+def test_columns_may_have_any_names(tmp_path):
+    frame = pd.DataFrame({"id": ["1"], "date": pd.to_datetime(["2026-10-01"]), "sum": [1.0]})
+    frame = frame.assign(Note="a", NOTE="b", file_row_number=9, _row="c", filename="d")
+    frame["Note"] = frame["Note"].astype("category")
+    frame.to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "c.toml").write_text(
+        'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "a.parquet"\n'
+        '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "sum"\n'
+    )
+    assert open_one(tmp_path / "c.toml").rows["kept"] == 1

@@ -6,6 +6,7 @@ import ast
 import datetime as dt
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import ibis
 import pandas as pd
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 
 from rfmkit.analysis import quality
 from rfmkit.data.cells import FIRST_YEAR
-from rfmkit.errors import Problem
+from rfmkit.data.previous import Previous, against_last_month
+from rfmkit.errors import ExportError, Problem
 from rfmkit.present.wording import LOCALES
 
 PACKAGE = Path(__file__).parent.parent / "rfmkit"
@@ -28,8 +30,9 @@ DONE = {
     "rejected": {
         *("empty", "not_a_number", "not_a_date", "more_than_two_decimals", "another_currency", "before_1900"),
         *("after_today", "broken_lines", "rounded_ids", "test_patients", "same_file", "other_ids"),
+        "fewer_visits",
     },
-    "accepted": {"same_file", "other_ids"},
+    "accepted": {"same_file", "other_ids", "fewer_visits"},
     "left_out": {
         *("totals", "titles", "invalid_phones", "rounded_phones", "invalid_emails", "unreadable_sexes"),
         *("unreadable_dates", "unreadable_consents"),
@@ -373,3 +376,53 @@ def test_a_study_tells_what_its_data_can_say(write_clinic):
     assert row["retention_month"] == "2028-02"  # 24 months from March 2026
     assert not study.coverage["mapped"].any()
     assert "patients_file" in set(study.coverage["column"])
+
+
+# --- compared with last month
+
+BEFORE = Previous(
+    month="2026-09",
+    inputs=frozenset({"a"}),
+    rows_read=400,
+    patients=frozenset("12345678"),
+    visits={"2026-07": 60, "2026-08": 100, "2026-09": 90},
+    digest="",
+)
+
+
+def compared(visits: dict[str, int], accept: dict[str, str] | None = None, **changed) -> list[Problem]:
+    spec = SimpleNamespace(accept=accept or {})
+    seen = {"inputs": {"b"}, "rows_read": 500, "patients": pd.Series(list("12345678")), "month_lines": 9} | changed
+    return against_last_month(BEFORE, spec=spec, where="x.csv", visits=pd.Series(visits), **seen)
+
+
+WHOLE = {"2026-07": 60, "2026-08": 100, "2026-09": 90, "2026-10": 95}
+
+
+@pytest.mark.parametrize(
+    ("visits", "gone"),
+    [
+        (WHOLE, False),
+        (WHOLE | {"2026-09": 72}, False),  # 172 of 190: 90.5 %; a few were taken back
+        (WHOLE | {"2026-09": 70}, True),  # 170 of 190: 89.5 %
+        (WHOLE | {"2026-07": 1}, False),  # the first month of an export may be a part of it
+        ({"2026-08": 3, "2026-09": 90, "2026-10": 95}, False),
+        ({"2026-09": 5, "2026-10": 95}, False),  # nothing that both have whole
+        ({"2026-07": 60, "2026-08": 100}, True),
+    ],
+)
+def test_visits_that_were_reported_on_do_not_go_unnoticed(visits, gone):
+    if not gone:
+        assert compared(visits) == []
+        return
+    with pytest.raises(ExportError, match=r"x\.csv: has [0-9]+ visits of months up to 2026-09 in which there were 190"):
+        compared(visits)
+    (told,) = compared(visits, accept={"fewer_visits": "a branch was sold"})
+    assert (told.check, told.done) == ("fewer_visits", "accepted")
+
+
+def test_another_clinics_export_and_last_months_again_are_refused_together():
+    with pytest.raises(ExportError) as refused:
+        compared(WHOLE, inputs={"a"}, patients=pd.Series(["9"]), month_lines=0)
+    assert [problem.check for problem in refused.value.problems] == ["same_file", "other_ids"]
+    assert [one.check for one in compared(WHOLE, rows_read=199)] == ["half_volume"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 #: Findings that cast doubt on the whole export, and those after which lines may be missing from it.
-_OF_ANOTHER = ("same_file", "other_ids")
+_OF_ANOTHER = ("same_file", "other_ids", "fewer_visits")
 _LINES_MISSING = ("half_volume", "ends_early", "days_without_visits")
 #: What is as it should be, and only must be known.
 _IN_ORDER = (

@@ -40,7 +40,14 @@ _SIGNS = {
     "BYN": ("Br", "руб.", "руб"),
     "UAH": ("₴", "грн.", "грн"),
     "CHF": ("Fr.", "SFr."),
-    "HKD": ("HK$", "$"),
+    **{
+        code: ("$", sign)
+        for code, sign in {
+            **{"CAD": "CA$", "AUD": "A$", "NZD": "NZ$", "SGD": "S$", "HKD": "HK$", "TWD": "NT$", "MXN": "MX$"},
+            **{"ARS": "AR$", "CLP": "CLP$", "COP": "COL$"},
+        }.items()
+    },
+    "JPY": ("¥", "円"),
     "PLN": ("zł",),
 }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import fnmatch
 import functools
 import operator
+import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import ibis
@@ -20,7 +20,7 @@ from rfmkit.data.engines import computed
 from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, UNMAPPED, Export, mapped_columns
 from rfmkit.data.readings import settled
 from rfmkit.data.totals import TITLE, TOTAL, no_payment
-from rfmkit.errors import ExportError, Problem
+from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 #: Columns of money: two decimals, exact.
 MONEY = ("amount", "discount", "bonus_accrued", "bonus_redeemed")
@@ -31,6 +31,11 @@ MOST_REJECTED = Decimal("0.01")
 #: Why a line is rejected that is no fault of the export's.
 TEST_PATIENT = "a test patient"
 
+#: Faults of which many mean that the clinic file says wrongly how days or amounts are written, and its key.
+_OF_THE_FORMAT = {"not_a_date": "date_format", "not_a_number": "decimal"}
+#: Of so few lines most may be faulty by chance.
+_FEW = 20
+_ASCII = 127
 _FATES = ("kept", "rejected", "duplicates", "after_as_of")
 _RAW = "raw_"
 #: What lines are that are no payments, and under which check they are told.
@@ -92,12 +97,13 @@ def check_lines(
     Raises
     ------
     ClinicFileError
-        If days or amounts can be read in two ways.
+        If days or amounts can be read in two ways, or most of them are not written as the clinic file says.
     ExportError
         If a patient id is missing, more than 1 % of the lines are rejected (every kind of fault is listed), or no
         line is left.
     """
     amounts = [name for name in MONEY if name in export.cells.columns]
+    declared = {check: key for check, key in _OF_THE_FORMAT.items() if getattr(spec, key)}
     spec = settled(spec, export.cells, days=["visit_date"], amounts=amounts, currency=currency, today=today)
     parsed, faults = _parse(export.cells, spec, today, currency, _tests_by_name(people, spec.test_patients))
     lines = _with_copies(computed(_with_fates(parsed, faults, as_of)), spec)
@@ -111,6 +117,9 @@ def check_lines(
     problems = _problems(rejects, lines, faults, spec) + _beside(rejects, export)
     faulty = rows["rejected"] - _rejected_by_rule(rejects)
     nameless = (rejects["column"] == faults["patient_id"]) & (rejects["reason"] == "empty")
+    if misread := [one for one in problems if one.check in declared and 2 * one.count > rows["read"] > _FEW]:
+        fix = "Most lines are so: correct {} in the clinic file, or the heading."
+        raise ClinicFileError(replace(one, fix=fix.format(declared[one.check])) for one in misread)
     if faulty > MOST_REJECTED * rows["read"] or nameless.any():
         raise ExportError(problem for problem in problems if problem.done == "rejected")
     kept = lines.filter(lines.fate == "kept")
@@ -164,11 +173,9 @@ def _parse(
 
 
 def _is_test(patient: ir.StringColumn, patterns: list[str], test_ids: Collection[str]) -> ir.BooleanColumn:
-    """Whether an id is one of a list, or fits a pattern in which ``*`` stands for anything and ``?`` for a sign."""
+    """Whether an id is one of a list, or fits a pattern."""
     fits = [patient.isin(sorted(test_ids))] if test_ids else []
-    for pattern in patterns:
-        literal = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        fits.append(patient.like(literal.replace("*", "%").replace("?", "_")))
+    fits += [patient.re_search(f"^({_expression(patterns)})$").fill_null(False)] if patterns else []
     return ibis.or_(*fits) if fits else ibis.literal(False)
 
 
@@ -176,8 +183,18 @@ def _tests_by_name(people: pd.DataFrame | None, patterns: list[str]) -> list[str
     """The ids of patients whose names fit the patterns."""
     if people is None or "name" not in people or not patterns:
         return []
-    fits = "|".join(fnmatch.translate(pattern) for pattern in patterns)
-    return people.loc[people["name"].str.fullmatch(fits, case=False).fillna(False).astype(bool), "patient_id"].tolist()
+    fits = people["name"].str.fullmatch(_expression(patterns), case=False).fillna(False).astype(bool)
+    return people.loc[fits, "patient_id"].tolist()
+
+
+def _expression(patterns: list[str]) -> str:
+    """Patterns in which ``*`` stands for anything and ``?`` for one sign as a regular expression of any engine."""
+    signs = {"*": ".*", "?": "."}
+    plain = re.compile(r"[\w ]")
+    return "|".join(
+        "".join(signs.get(sign) or (sign if plain.match(sign) or ord(sign) > _ASCII else f"\\{sign}") for sign in one)
+        for one in patterns
+    )
 
 
 def _with_fates(parsed: ir.Table, faults: dict[str, str], as_of: dt.date) -> ir.Table:

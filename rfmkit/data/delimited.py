@@ -32,10 +32,12 @@ from rfmkit.data.totals import told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 _CHUNK_BYTES = 1 << 23
-#: A quoted cell longer than so many characters was not closed.
+#: A quoted cell longer than so many characters was not closed; the library's own limit is that of a short letter.
 _LONGEST_CELL = 1 << 24
+csv.field_size_limit(_LONGEST_CELL)
 #: Chunks that are parted while others are decoded.
 _AHEAD = 2
+_NO_TEXT = re.compile(f"[\0{TYPED}]".encode())
 _ASCII = "".join(map(chr, range(128)))
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -80,8 +82,8 @@ class DelimitedFile:
         self.titles = sum(any(cell.strip() for cell in line) for _, line in lines[:at]) if spec.header else 0
         self._row = row + 1 if spec.header else 1
         # Some systems close every line but the header with a delimiter.
-        after = lines[at + 1][1] if len(lines) > at + 1 else header
-        self._width = len(header) + (len(after) == len(header) + 1 and after[-1] == "")
+        closed = [len(line) == len(header) + 1 and line[-1] == "" for _, line in lines[at + 1 :]]
+        self._width = len(header) + (2 * sum(closed) > len(closed))
         names = [(name, pa.string()) for name in self._places]
         self.schema = pa.schema([*names, (ROW, pa.int64())])
         self._broken: list[tuple[int, str, str]] = []
@@ -240,7 +242,8 @@ class _Text:
                         raise self._not_so(row) from None
                     except UnicodeError:
                         raise self._not_so(1) from None
-                if b"\0" in block or TYPED.encode() in block:
+                if stray := re.search(_NO_TEXT, block):
+                    lines += rest.count(b"\n") + block[: stray.start()].count(b"\n")
                     fix = "Write its real encoding in the clinic file (utf-16?), or export it again."
                     raise ExportError(Problem(f"{self._file.name}:{lines}", "holds bytes that are no text", fix))
                 if lines == 1 and not self.signs:
@@ -329,7 +332,7 @@ def _whole_rows(text: _Text, file: InputFile, spec) -> Iterator[_Chunk]:
                 ended = reader.line_num
         except csv.Error as error:
             if "unexpected end of data" not in str(error) or len(signs) > _LONGEST_CELL:
-                raise ExportError(_open_cell(file, chunk.line + reader.line_num - 1)) from None
+                raise ExportError(_open_cell(file, chunk.line + ended)) from None
             after = _after_lines(chunk.content, ended)
             whole = chunk.content[: len(chunk.content) - len(after)]
             rest = _Chunk(after, chunk.line + _lines_in(whole))
@@ -337,25 +340,26 @@ def _whole_rows(text: _Text, file: InputFile, spec) -> Iterator[_Chunk]:
         if chunk.content:
             yield chunk
     if rest.content:
-        raise ExportError(_open_cell(file, rest.line + _lines_in(rest.content)))
+        raise ExportError(_open_cell(file, rest.line))
 
 
 def _open_cell(file: InputFile, line: int) -> Problem:
-    fix = "A quotation mark is missing or stray there, or the file is cut short: correct the export."
+    fix = "A quotation mark is missing or stray there, the file is cut short, or delimiter is another."
     return Problem(f"{file.name}:{line}", "a quoted cell does not end", fix)
 
 
 def _refuse_swallowed_lines(file: InputFile, columns: list[pa.Array], rows: np.ndarray, delimiter: str) -> None:
-    """A quoted cell may hold line breaks, but not whole lines: then its closing mark was that of another cell."""
+    """A quoted cell may hold line breaks, but not the delimiters of a line too: its closing mark was another cell's."""
     least = max(len(columns) - 1, 1)
-    line = rf"\n([^\n]*{re.escape(delimiter)}){{{least}}}"
     for column in columns:
-        if not pa.compute.any(pa.compute.match_substring(column, "\n")).as_py():
+        broken = pa.compute.match_substring_regex(column, "[\r\n]")
+        if not pa.compute.any(broken).as_py():
             continue
-        swallowing = pa.compute.match_substring_regex(column, line).to_numpy(zero_copy_only=False)
+        many = pa.compute.greater_equal(pa.compute.count_substring(column, delimiter), least)
+        swallowing = pa.compute.and_(broken, many).to_numpy(zero_copy_only=False)
         if swallowing.any():
             where = f"{file.name}:{rows[swallowing.argmax()]}"
-            fix = "A quotation mark is missing or stray there: correct the export."
+            fix = "A quotation mark is missing or stray there: correct the export, or write it with another delimiter."
             raise ExportError(Problem(where, "a quoted cell holds whole lines", fix, int(swallowing.sum())))
 
 

@@ -103,10 +103,22 @@ def input_files(source: str, folder: Path, where: str) -> list[InputFile]:
     """
     exact = folder / source
     pattern = source if Path(source).is_absolute() else os.path.join(glob.escape(str(folder)), source)
+    try:
+        os.stat(exact)
+    except PermissionError as error:
+        raise SurroundingsError(unreadable(source, error)) from None
+    except (OSError, ValueError):
+        pass  # a pattern, or nothing
     paths = [exact] if exact.is_file() else [Path(name) for name in sorted(glob.glob(pattern)) if Path(name).is_file()]
+    if not paths and exact.is_dir():
+        fix = f'Name its files: "{source.rstrip("/")}/*.csv".'
+        raise ClinicFileError(Problem(where, f"is a folder: {source}", fix))
     if not paths:
         fix = "The path is relative to the clinic file; it may hold * and ?."
         raise ClinicFileError(Problem(where, f"no such file: {source}", fix))
+    if any(not _is_text(path.name) for path in paths):
+        fix = "Rename it: archives of other systems may hold such names."
+        raise ExportError(Problem(where, "names a file whose name is not UTF-8", fix))
     alike = len({path.name for path in paths}) < len(paths)
     names = [Path(os.path.relpath(path, folder)).as_posix() if alike else path.name for path in paths]
     files = [_digested(path, name) for path, name in zip(paths, names, strict=True)]
@@ -135,6 +147,14 @@ def check_settled(inputs: list[InputFile | InputTable]) -> None:
     moved = [Problem(one.name, "changed while it was read", fix) for one in inputs if not one.settled]
     if moved:
         raise ExportError(moved)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _digested(path: Path, name: str) -> InputFile:

@@ -84,15 +84,23 @@ def places(file: str, row: int, headings: list[str], spec) -> dict[str, int]:
             doubled.append(Problem(where, f"stands {times} times", "Give every column a heading of its own."))
         else:
             missing.append(Problem(where, "no such column", f"Is it «{near[0]}»? {fix}" if near else fix))
+    if len(missing) == len(mapped) > 1:
+        what = f"has none of the clinic file's {len(mapped)} headings"
+        fix = "Check encoding, delimiter and header in the clinic file; or it is another file."
+        missing.insert(0, Problem(f"{file}:{row}", what, fix))
     raise_all([*([ClinicFileError(missing)] if missing else []), *([ExportError(doubled)] if doubled else [])])
     found = [(headings.index(heading), name) for name, heading in mapped.items()]
     taken = {position for position, _ in found}
-    seen: dict[str, int] = {}
+    known: set[str] = set()
     for position, heading in enumerate(headings):
         if position not in taken:
-            seen[heading] = seen.get(heading, 0) + 1
-            again = f" ({seen[heading]})" if seen[heading] > 1 else ""
-            found.append((position, f"{UNMAPPED}{heading}{again}"))
+            name, times = f"{UNMAPPED}{heading}", 1
+            # An engine does not tell small letters from capitals in names.
+            while name.lower() in known:
+                times += 1
+                name = f"{UNMAPPED}{heading} ({times})"
+            known.add(name.lower())
+            found.append((position, name))
     return {name: position for position, name in sorted(found)}
 
 

@@ -49,7 +49,7 @@ _TEXT = '{0}::text COLLATE "C"'
 _MOST_DIGITS = 38
 #: SQLSTATEs of what may pass: connection lost, server restarting or full, a lock, a standby that caught up.
 _PASSING = re.compile("08|53300|57P0[123]|40001|40P01|55P03")
-_CHUNK_BYTES = 1 << 22
+_CHUNK_BYTES = 1 << 24
 
 
 def open_postgres(spec, where: str) -> Opened:
@@ -115,7 +115,7 @@ def _opened(connection: psycopg.Connection, spec, where: str) -> Opened:
         return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(cells), place)
 
     decimals = [one for one, kind in kinds.items() if kind in _DECIMALS]
-    summed = [sql.SQL("count(*), sum(hashtextextended(t::text, 0))")]
+    summed = [sql.SQL("count(*), sum(hashtextextended((t.*)::text, 0))")]
     summed += [sql.SQL("max(scale(t.{0})), max(abs(t.{0}))").format(sql.Identifier(one)) for one in decimals]
     content = sql.SQL("SELECT {} FROM ({}) AS t").format(sql.SQL(", ").join(summed), query())
     seen, *numbers = connection.execute(
@@ -215,6 +215,10 @@ def _copy(connection: psycopg.Connection, query: Any, schema: pa.Schema, to: Pat
                 raise lines.error from None
             if "Empty CSV" in str(error):
                 pa.parquet.write_table(schema.empty_table(), to)
+            elif "straddling" in str(error):
+                what = f"has a line of more than {_CHUNK_BYTES >> 20} MB"
+                fix = "Name a view without the columns that hold documents or pictures."
+                raise ExportError(Problem(name, what, fix)) from None
             else:
                 # The only text that a server keeps and cannot write as UTF-8 is that of a database without an encoding.
                 raise ExportError(

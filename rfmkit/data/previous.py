@@ -17,6 +17,10 @@ from rfmkit.period import month_period
 
 #: Fewer of last month's patients than this share: the export is of another clinic, or has other ids.
 _KNOWN_SHARE = 0.5
+#: Fewer visits than this share of those that a month had: lines that were reported on are gone.
+_STILL_THERE = 0.9
+#: Months of fewer visits than these are not compared.
+_FEW = 20
 #: Fewer lines than this share of last month's: the export is cut.
 _HALF = 0.5
 
@@ -35,6 +39,8 @@ class Previous:
         Lines that they had.
     patients : frozenset of str
         The ids of its patients.
+    visits : dict
+        Visits by month, ``YYYY-MM``, of its last 24 months.
     digest : str
         What identifies all this.
     """
@@ -43,6 +49,7 @@ class Previous:
     inputs: frozenset[str]
     rows_read: int
     patients: frozenset[str]
+    visits: dict[str, int]
     digest: str
 
 
@@ -61,12 +68,14 @@ def read_previous(reports: Path, clinic: str, month: str) -> Previous | None:
     try:
         content = (folder / "manifest.json").read_bytes()
         manifest = json.loads(content)
+        volume = json.loads((folder / "metrics.json").read_bytes())["visit_volume"]
         patients = pd.read_parquet(io.BytesIO((folder / "patients.parquet").read_bytes()), columns=["patient_id"])
         return Previous(
             month=before,
             inputs=frozenset(one["sha256"] for one in manifest["inputs"]),
             rows_read=int(manifest["rows"]["read"]),
             patients=frozenset(patients["patient_id"]),
+            visits={str(one["month"]): int(one["visits"]) for one in volume},
             digest=hashlib.sha256(content).hexdigest(),
         )
     except (OSError, KeyError, TypeError, ValueError):
@@ -74,7 +83,15 @@ def read_previous(reports: Path, clinic: str, month: str) -> Previous | None:
 
 
 def against_last_month(
-    previous: Previous, *, spec, where: str, inputs: Set[str], rows_read: int, patients: pd.Series, month_lines: int
+    previous: Previous,
+    *,
+    spec,
+    where: str,
+    inputs: Set[str],
+    rows_read: int,
+    patients: pd.Series,
+    visits: pd.Series,
+    month_lines: int,
 ) -> list[Problem]:
     """Compare an export with last month's.
 
@@ -90,6 +107,8 @@ def against_last_month(
     rows_read : int
     patients : pandas.Series
         The ids of the export's patients.
+    visits : pandas.Series
+        Visits by month, ``YYYY-MM``.
     month_lines : int
         Lines dated in the month that is reported on.
 
@@ -101,7 +120,8 @@ def against_last_month(
     Raises
     ------
     ExportError
-        If the files are last month's and have nothing of this month, or few of last month's patients are in them.
+        If the files are last month's and have nothing of this month, few of last month's patients are in them, or
+        visits of months that were reported on are gone.
     """
     found = []
     if inputs and inputs <= previous.inputs and not month_lines:
@@ -112,6 +132,13 @@ def against_last_month(
         what = f"has {known} of the {len(previous.patients)} patients of {previous.month}: it may be another clinic's"
         fix = 'Check source; if it is meant: accept = {other_ids = "why"} in [transactions].'
         found.append(Problem(where, what, fix, 1, "other_ids", "rejected"))
+    # An export may begin later than last month's did: its first month is not compared.
+    shared = [month for month in previous.visits if visits.index.min() < month <= previous.month]
+    before, now = sum(previous.visits[month] for month in shared), int(visits.reindex(shared).fillna(0).sum())
+    if before >= _FEW and now < _STILL_THERE * before:
+        what = f"has {now} visits of months up to {previous.month} in which there were {before}: it may be cut short"
+        fix = 'Export it whole; if it is meant: accept = {fewer_visits = "why"} in [transactions].'
+        found.append(Problem(where, what, fix, 1, "fewer_visits", "rejected"))
     refused = [problem for problem in found if problem.check not in spec.accept]
     if refused:
         raise ExportError(refused)

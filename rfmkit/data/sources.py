@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
@@ -95,6 +96,12 @@ def _together(tables: list[ir.Table]) -> ir.Table:
     """Files as one table; a column that a file does not have is empty there, one of two types is text."""
     if len(tables) == 1:
         return tables[0]
+    # An engine does not tell small letters from capitals in names: a heading is spelled as the first file has it.
+    spelled: dict[str, str] = {}
+    for table in tables:
+        for name in table.columns:
+            spelled.setdefault(name.lower(), name)
+    tables = [table.rename({spelled[name.lower()]: name for name in table.columns}) for table in tables]
     types: dict[str, set] = {}
     for table in tables:
         for name, kind in table.schema().items():
@@ -115,13 +122,18 @@ def _together(tables: list[ir.Table]) -> ir.Table:
 def _read_delimited(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
     """The cells of a text file."""
     text = DelimitedFile(file, spec)
+    table = _staged(con, name, text.schema, text.batches(), scratch)
+    return table.mutate(**{FILE: ibis.literal(file.name)}), text.broken, text.titles
+
+
+def _staged(con, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], scratch: Path) -> ir.Table:
+    """Batches as a table that the engine reads where it lies: in a file, so that it need not fit into memory."""
     path = scratch / f"{name}.arrow"
-    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, text.schema) as staged:
-        for batch in text.batches():
+    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, schema) as staged:
+        for batch in batches:
             staged.write_batch(batch)
-    # Past Ibis, which would copy them: the engine reads the cells where they lie, and the system keeps what fits.
-    con.con.register(name, pa.ipc.open_file(pa.memory_map(str(path))).read_all())
-    return con.table(name).mutate(**{FILE: ibis.literal(file.name)}), text.broken, text.titles
+    con.con.register(name, pa.ipc.open_file(pa.memory_map(str(path))).read_all())  # past Ibis, which would copy them
+    return con.table(name)
 
 
 def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
@@ -201,46 +213,44 @@ def _refuse_missing_values(lines: ir.Table, positions: dict[str, int], file: Inp
 
 
 def _read_parquet(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
-    """The cells of a Parquet file, typed as they are."""
-    headings = _checked_headings(file)
-    table = con.read_parquet(str(file.path), file_row_number=True)
-    cells = _typed_cells(table, headings, places(file.name, 1, headings, spec), file.name, spec)
-    cells = cells.mutate(**{ROW: cells[ROW] + 1})
-    try:
-        return con.create_table(name, cells, temp=True), pd.DataFrame(columns=REJECT_COLUMNS), 0
-    except Exception as error:
-        if type(error).__name__ in {"IOException", "OutOfMemoryException"}:
-            raise
-        raise ExportError(_damaged(file)) from None  # the engine's classes for damaged pages are behind its door
+    """The cells of a Parquet file, typed as they are.
 
-
-def _checked_headings(file: InputFile) -> list[str]:
-    """The headings of a Parquet file whose pages lie where they can, and can be read.
-
-    The engine takes some damaged pages for others, so that each is read strictly first, and its checksum compared.
+    Arrow reads it, since the engine takes some damaged pages for others, folders for columns and a name for a pattern.
     """
     try:
         with pa.parquet.ParquetFile(file.path, page_checksum_verification=True) as parquet:
-            footer = parquet.metadata
-            names = [heading.strip() for heading in footer.schema.to_arrow_schema().names]
-            groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-            pages = [group.column(place) for group in groups for place in range(group.num_columns)]
-            misplaced = any(
-                page.dictionary_page_offset is not None and page.dictionary_page_offset >= page.data_page_offset
-                for page in pages
-            )
-            with suppress(pa.ArrowNotImplementedError):  # a kind that the engine knows, and Arrow does not
-                for batch in parquet.iter_batches():
-                    batch.validate(full=True)
+            _refuse_misplaced_pages(parquet.metadata, file)
+            fields = parquet.schema_arrow
+            headings = [heading.strip() for heading in fields.names]
+            positions = places(file.name, 1, headings, spec)
+            kinds = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in fields.types]
+            schema = pa.schema([*((f"c{place}", kind) for place, kind in enumerate(kinds)), (ROW, pa.int64())])
+            table = _staged(con, name, schema, _numbered(parquet, schema), scratch)
     except (pa.ArrowException, UnicodeError):
         raise ExportError(_damaged(file)) from None
     except OSError as error:
         if error.errno is not None:
             raise
         raise ExportError(_damaged(file)) from None  # Arrow's word for a footer that makes no sense
-    if misplaced:
-        raise ExportError(_damaged(file))
-    return names
+    return _typed_cells(table, headings, positions, file.name, spec), pd.DataFrame(columns=REJECT_COLUMNS), 0
+
+
+def _numbered(parquet: pa.parquet.ParquetFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file with their numbers, from 1 on."""
+    row = 1
+    for batch in parquet.iter_batches():
+        batch.validate(full=True)
+        columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=False)]
+        yield pa.record_batch([*columns, pa.array(np.arange(row, row + len(batch)))], schema=schema)
+        row += len(batch)
+
+
+def _refuse_misplaced_pages(footer: pa.parquet.FileMetaData, file: InputFile) -> None:
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    for group in groups:
+        for page in (group.column(place) for place in range(group.num_columns)):
+            if page.dictionary_page_offset is not None and page.dictionary_page_offset >= page.data_page_offset:
+                raise ExportError(_damaged(file))
 
 
 def _damaged(file: InputFile) -> Problem:

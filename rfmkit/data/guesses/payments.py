@@ -281,10 +281,18 @@ def _choose_others(evidence: Evidence, found: Guesses) -> None:
             if at not in found.places.values()
             and evidence.profiles[at].digit < 0.5
             and evidence.profiles[at].distinct > 1
+            and not _of_the_patient(evidence, found, at)
         ]
         if texts:
             found.places["service"] = texts[0]
             found.columns["service"] = Guess(evidence.layout.headings[texts[0]], unsure=_by_cells(evidence, texts))
+
+
+def _of_the_patient(evidence: Evidence, found: Guesses, at: int) -> bool:
+    """Whether a column says who the patient is: hardly anybody has two values, and few share one."""
+    patient = found.places["patient_id"]
+    values, patients, pairs = evidence.distinct(found.lines, (at,), (patient,), (patient, at))
+    return pairs <= _SAME * patients and values > patients / 4
 
 
 def _too_many(evidence: Evidence, found: Guesses, name: str, at: int) -> bool:
