@@ -116,7 +116,8 @@ def spark(tmp_path_factory):
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": "1g",
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder} -XX:TieredStopAtLevel=1",
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}",
+        "spark.sql.optimizer.maxIterations": "10",
         "spark.sql.shuffle.partitions": "2",
         # Of few lines, compiling a query takes longer than interpreting it.
         "spark.sql.codegen.wholeStage": "false",

@@ -135,7 +135,10 @@ def test_one_page_leaves_the_list_of_reports_alone(published, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_reports_every_problem_and_the_law_of_rows(capsys, monkeypatch):
+def test_check_reports_every_problem_and_the_law_of_rows(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.toml").write_text('name = "Good"\ndecimal = ","  # UNSURE: or is it "."?\n', encoding="utf-8")
+
     def open_study(clinic, *, month, today, reports):
         if clinic.stem == "bad":
             raise rfmkit.errors.ExportError([rfmkit.errors.Problem("a:1", "odd"), rfmkit.errors.Problem("a:2", "odd")])
@@ -153,6 +156,7 @@ def test_check_reports_every_problem_and_the_law_of_rows(capsys, monkeypatch):
         "bad: a:2: odd.",
         "ugly: ugly.toml: a fault of ours (KeyError). Please report it. RFMKIT_DEBUG=1 shows where.",
         "good: a:3: a copy of a:2. (2 such lines)",
+        "good.toml:2: was proposed, and is unsure. Look, correct it, and remove the mark.",
     ]
     assert "good: 9 lines read = 6 kept + 1 rejected + 2 duplicates + 0 after the month; 1.00 = " in said.out
     assert cli.main(["check", "bad.toml"]) == 11
