@@ -65,12 +65,13 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None, 
     Raises
     ------
     ClinicFileError
-        With everything that is wrong in the clinic file.
+        With everything that is wrong in the clinic file, or in its segment scheme.
     UsageError
         If `month` is not written ``YYYY-MM``.
     """
     import datetime as dt
 
+    from rfmkit.analysis.segments import load_scheme
     from rfmkit.clinic import load_clinic
     from rfmkit.errors import Problem, UsageError
     from rfmkit.present.wording import Reader
@@ -79,8 +80,10 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None, 
     if today is None and os.environ.get("RFMKIT_TODAY"):
         today = dt.date.fromisoformat(os.environ["RFMKIT_TODAY"])
     described = load_clinic(clinic)
-    report = described.report
-    reader = Reader(described.locale, described.currency, report.min_count, report.colour)
+    report, rfm = described.report, described.rfm
+    scheme = load_scheme(described.scheme, bins=rfm.bins)
+    own = scheme.words(described.locale, renamed=rfm.names, where=described.path.name)
+    reader = Reader(described.locale, described.currency, report.min_count, report.colour, own)
     try:
         return Study(described, month, reader=reader, today=today, reports=reports)
     except ValueError as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import rfmkit
-from rfmkit.errors import Problem, RfmkitError, UsageError
+from rfmkit.errors import ClinicFileError, NotEnoughData, Problem, RfmkitError, UsageError
 
 if TYPE_CHECKING:
     from rfmkit.publish.clinics import Job, Outcome
@@ -169,6 +169,31 @@ def check(clinics: Clinics, month: Month = None, out: Out = None) -> int:
     """
     until, today, reports = _month(month), _today(), out or _REPORTS
     return _exit_code([_check(clinic, until, today, reports, several=len(clinics) > 1) for clinic in clinics])
+
+
+@app.command(epilog="Example: rfmkit freeze clinics/dental-north.toml --month 2026-10")
+def freeze(
+    clinic: Annotated[Path, typer.Argument(metavar="CLINIC.toml", help="The clinic file.", show_default=False)],
+    month: Month = None,
+) -> int:
+    """Print the cuts of a month as lines for the clinic file.
+
+    Under frozen cuts a patient changes segment because of what they did, not because others moved.
+    """
+    from rfmkit.analysis.scores import cuts_as_thresholds
+
+    study = rfmkit.open_study(clinic, month=_month(month), today=_today())
+    try:
+        cuts = study.cuts
+    except NotEnoughData as reason:
+        what = f"{study.month} has no cuts: {study.reader.reason(reason)}"
+        raise ClinicFileError(Problem(clinic.name, what, "Name a month with more patients.")) from None
+    rfm = study.clinic.rfm
+    typer.echo(f'[rfm]\nscoring = "threshold"  # the cuts of {study.month}\nbins = {rfm.bins}\n')
+    typer.echo("[rfm.thresholds]  # within so many days; more than so many visits; more than so much money")
+    for measure, limits in cuts_as_thresholds(cuts).items():
+        typer.echo(f"{measure} = {limits}")
+    return 0
 
 
 @app.command("list", epilog="Example: rfmkit list")

@@ -11,7 +11,7 @@ import typing
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rfmkit.errors import ClinicFileError, Problem, SurroundingsError
 
@@ -19,6 +19,7 @@ _PACKAGE = Path(__file__).parent
 LOCALES = tuple(sorted(folder.name for folder in (_PACKAGE / "present" / "locales").iterdir() if folder.is_dir()))
 SCHEMES = tuple(sorted(file.stem for file in (_PACKAGE / "analysis" / "schemes").glob("*.toml")))
 _LOGO_BYTES = 500_000
+_HALVES = 2
 
 
 def _one_of(known: tuple[str, ...]):
@@ -154,14 +155,55 @@ class Patients(_File):
     columns: PatientColumns
 
 
+_Window = Annotated[int, Field(ge=0, le=600)]
+_Thresholds = Annotated[list[Annotated[float, Field(strict=False)]], Field(max_length=8)]
+
+
+class Thresholds(_Part):
+    """The clinic's own numbers, ascending: within so many days, more than so many visits, more than so much money."""
+
+    recency_days: _Thresholds
+    visit_count: _Thresholds
+    total_spend: _Thresholds
+
+    @field_validator("*")
+    @classmethod
+    def _ascending(cls, limits: list[float]) -> list[float]:
+        if sorted(limits) != limits:
+            raise ValueError("must be in ascending order")
+        return limits
+
+
+class Windows(_Part):
+    """Windows of single measures, where they differ from that of the others."""
+
+    visit_count: _Window | None = None
+    total_spend: _Window | None = None
+
+
 class Rfm(_Part):
     """How patients are scored and grouped."""
 
-    window_months: Annotated[int, Field(ge=0, le=600)] = 24
-    scoring: Literal["quantile"] = "quantile"
+    window_months: _Window = 24
+    windows: Windows = Windows()
+    scoring: Literal["quantile", "threshold", "mean", "median"] = "quantile"
+    thresholds: Thresholds | None = None
     bins: Annotated[int, Field(ge=2, le=9)] = 5
     scheme: str = "eleven"
+    names: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = {}
     min_patients: Annotated[int, Field(ge=1)] = 50
+
+    @model_validator(mode="after")
+    def _one_way_to_score(self):
+        if self.scoring in {"mean", "median"} and self.bins != _HALVES:
+            raise ValueError(f'scoring = "{self.scoring}" tells high from low: it needs bins = 2')
+        if (self.scoring == "threshold") != bool(self.thresholds):
+            raise ValueError('scoring = "threshold" and the part [rfm.thresholds] need each other')
+        if self.thresholds:
+            over = [name for name, limits in self.thresholds.model_dump().items() if len(limits) >= self.bins]
+            if over:
+                raise ValueError(f"thresholds of {', '.join(over)}: {self.bins} bins have {self.bins - 1} at most")
+        return self
 
 
 class Clv(_Part):

@@ -15,6 +15,7 @@ from rfmkit.period import Period
 
 if TYPE_CHECKING:
     from rfmkit.analysis.clv import ClvModel
+    from rfmkit.analysis.explanation import Explanation
     from rfmkit.analysis.holdout import Holdout
     from rfmkit.analysis.loyalty import Loyalty, Retention
     from rfmkit.analysis.scores import RfmCuts
@@ -100,17 +101,18 @@ class Study(Intake):
         """Recency, frequency and money of the patients who came inside the RFM window."""
         from rfmkit.data.patients import rfm_table
 
-        return rfm_table(self.visits, self.as_of, self.clinic.rfm.window_months, refunds=self.refunds)
+        months, own = self.clinic.rfm.window_months, self.clinic.rfm.windows.model_dump(exclude_none=True)
+        return rfm_table(self.visits, self.as_of, months, refunds=self.refunds, windows=own)
 
     @cached_property
     def cuts(self) -> RfmCuts:
         """The values at which scores begin."""
-        from rfmkit.analysis.scores import rfm_cuts
+        from rfmkit.analysis.scores import find_cuts
 
-        have, need = len(self.rfm), self.clinic.rfm.min_patients
-        if have < need:
-            raise NotEnoughData("few_patients", have=have, need=need)
-        return rfm_cuts(self.rfm, self.clinic.rfm.bins)
+        terms, have = self.clinic.rfm, len(self.rfm)
+        if have < terms.min_patients:
+            raise NotEnoughData("few_patients", have=have, need=terms.min_patients)
+        return find_cuts(self.rfm, terms.scoring, bins=terms.bins, thresholds=dict(terms.thresholds or ()))
 
     @cached_property
     def scored(self) -> pd.DataFrame:
@@ -118,6 +120,13 @@ class Study(Intake):
         from rfmkit.analysis.scores import score_rfm
 
         return score_rfm(self.rfm, cuts=self.cuts)
+
+    @property
+    def score_cuts(self) -> pd.DataFrame:
+        """From which value each score begins: ``measure, score, cut``."""
+        from rfmkit.analysis.scores import score_cuts
+
+        return score_cuts(self.cuts)
 
     @property
     def score_bands(self) -> pd.DataFrame:
@@ -137,26 +146,15 @@ class Study(Intake):
     def patients(self) -> pd.DataFrame:
         """One row a patient: history, RFM, segment and value; missing where a part does not stand."""
         from rfmkit.analysis.segments import assign_segments
+        from rfmkit.data.patients import history_table
 
         summary = self.summary
-        index = summary["patient_id"]
-        as_of = pd.Timestamp(self.as_of)
-        first_visit = as_of - pd.to_timedelta(summary["T"], unit="D")
-        frame = pd.DataFrame(
-            {
-                "patient_id": index,
-                "first_visit": first_visit,
-                "last_visit": first_visit + pd.to_timedelta(summary["recency"], unit="D"),
-                "visits": summary["frequency"] + 1,
-                "revenue": self.revenue_by_patient.reindex(index).fillna(0.0).to_numpy(),
-                "recency_days": summary["T"] - summary["recency"],
-            }
-        )
-        rfm = self.rfm.set_index("patient_id").reindex(index)
+        frame = history_table(summary, self.as_of, self.revenue_by_patient)
+        rfm = self.rfm.set_index("patient_id").reindex(frame["patient_id"])
         frame["visit_count"] = rfm["visit_count"].fillna(0).astype("int64").to_numpy()
         frame["total_spend"] = rfm["total_spend"].fillna(0.0).to_numpy()
         try:
-            scored = self.scored.set_index("patient_id").reindex(index)
+            scored = self.scored.set_index("patient_id").reindex(frame["patient_id"])
             for score in _SCORES:
                 frame[score] = scored[score].astype("Int64").array
             frame["rfm_score"] = scored["rfm_score"].array
@@ -197,6 +195,12 @@ class Study(Intake):
         from rfmkit.analysis.recommendations import rank_recommendations
 
         return rank_recommendations(self.segments)
+
+    def explain(self, patient_id: str) -> Explanation:
+        """Why a patient is in their segment, and what would move them to a better one. For the analyst alone."""
+        from rfmkit.analysis.explanation import explain_segment
+
+        return explain_segment(self.patients, patient_id, self.cuts, self.scheme)
 
     # Lifetime value
 

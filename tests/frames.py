@@ -68,6 +68,14 @@ SCORE_GRID = pd.DataFrame(
     columns=["recency_score", "frequency_score", "patients", "revenue"],
 )
 
+SCORE_CUTS = pd.DataFrame(
+    [
+        *[("recency_days", score, days) for score, days in enumerate((399, 239, 119, 1), 2)],
+        *[("visit_count", score, visits) for score, visits in enumerate((2, 3, 5), 2)],
+        *[("total_spend", score, money) for score, money in enumerate((1200.01, 2400.01, 5000.01, 20000.01), 2)],
+    ],
+    columns=["measure", "score", "cut"],
+)
 SCORE_BANDS = pd.DataFrame(
     [
         ("recency_days", 1, 400, 729, 427),

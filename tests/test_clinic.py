@@ -79,7 +79,18 @@ CASES = [
         "[transactions.columns] amont: unknown key. Did you mean amount?",
     ),
     ("[loyalty]", "[campaigns]", "own.toml campaigns: unknown key. Known here: name, locale, country, currency"),
-    ("[clv]", '[rfm]\nscheme = "twelve"\n[clv]', "own.toml [rfm] scheme: no such scheme. Schemes are: eleven"),
+    ("[clv]", '[rfm]\nscheme = "twelve"\n[clv]', "own.toml [rfm] scheme: no such scheme. Schemes are: eight, "),
+    (
+        "[clv]",
+        '[rfm]\nscoring = "mean"\n[clv]',
+        'own.toml rfm: scoring = "mean" tells high from low: it needs bins = 2',
+    ),
+    ("[clv]", '[rfm]\nscoring = "threshold"\n[clv]', "and the part [rfm.thresholds] need each other"),
+    (
+        "[clv]",
+        "[rfm.thresholds]\nrecency_days = [30, 7]\nvisit_count = [1]\ntotal_spend = [1]\n[clv]",
+        "own.toml [rfm.thresholds] recency_days: must be in ascending order",
+    ),
     (
         "[clv]",
         '[report]\nlogo = "../../logo.png"\n[clv]',

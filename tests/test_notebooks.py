@@ -21,6 +21,7 @@ NOTEBOOKS = pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=
 PART_OF = {
     "segments": "segments",
     "score_bands": "segments",
+    "score_cuts": "segments",
     "score_grid": "segments",
     "recommendations": "recommendations",
     "clv": "clv",

@@ -45,6 +45,7 @@ def study(**missing):
             month=SimpleNamespace(visits=3, revenue=2.0, rpr=rate(0.1), aov=None),
         ),
         segments=frame(segment=["champions"], colour=["#123456"], patients=[9], clv=[1.5]),
+        score_cuts=frame(measure=["visit_count"], score=[2], cut=[2.0]),
         score_bands=frame(measure=["visit_count"] * 2, score=[1, 2], low=[1.0, 2.0], high=[1.0, 2.0], patients=[4, 5]),
         score_grid=frame(recency_score=[1, 1], frequency_score=[1, 2], patients=[0, 3], revenue=[0.0, 30.0]),
         historical_value=frame(months=[12], revenue=[50.0]),

@@ -23,6 +23,13 @@ def test_the_clinic_file_loads(tmp_path):
     assert rfmkit.load_clinic(tmp_path / "north.toml").transactions.columns.receipt_id == "Номер чека"
 
 
+def test_the_scheme_of_six_groups_is_one(tmp_path):
+    (tmp_path / "six.toml").write_text(blocks("toml")[1], encoding="utf-8")
+    scheme = rfmkit.load_scheme(tmp_path / "six.toml", bins=3)
+    assert scheme.segments == ["vip", "regular", "newcomer", "due", "lapsed", "gone", "inactive"]
+    assert scheme.words("ru")["segment", "vip"] == "Класс A"
+
+
 def test_the_python_without_a_clinic_file_runs():
     lines = pd.read_csv(CDNOW / "CDNOW_master.txt", sep=r"\s+", dtype={"customer_id": str, "date": str})
     lines = lines.rename(columns={"customer_id": "patient_id", "dollar_value": "amount"})
@@ -34,7 +41,7 @@ def test_the_python_without_a_clinic_file_runs():
     assert names["model"].repeat_patients == 11516
 
 
-@pytest.mark.parametrize("command", ["init", "run", "check", "list", "demo"])
+@pytest.mark.parametrize("command", ["init", "run", "check", "freeze", "list", "demo"])
 def test_every_command_shows_an_example_and_stands_in_the_readme(rfmkit_cli, command):
     answer = rfmkit_cli(command, "--help")
     assert answer.code == 0
@@ -44,7 +51,7 @@ def test_every_command_shows_an_example_and_stands_in_the_readme(rfmkit_cli, com
 
 def test_the_commands_of_the_contract_are_all_there_are():
     commands = {one.name or one.callback.__name__ for one in app.registered_commands}
-    assert commands == {"init", "run", "check", "list", "demo"}
+    assert commands == {"init", "run", "check", "freeze", "list", "demo"}
 
 
 def test_every_file_that_is_linked_is_there():

@@ -1,5 +1,8 @@
 """Scores are decided by cuts alone: equal values are scored equally, whoever else there is."""
 
+import statistics
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfmkit import rfm_cuts, score_rfm
-from rfmkit.analysis.scores import MEASURES, SCORES, score_bands, score_grid
+from rfmkit.analysis.scores import (
+    MEASURES,
+    SCORES,
+    average_cuts,
+    cuts_as_thresholds,
+    score_bands,
+    score_grid,
+    threshold_cuts,
+)
 
 
 def table(recency, count, spend) -> pd.DataFrame:
@@ -103,3 +114,58 @@ def test_bands_and_grid_count_everybody_once(rfm):
     assert len(grid) == 25
     assert grid["patients"].sum() == len(rfm)
     assert grid["revenue"].sum() == pytest.approx(rfm["total_spend"].sum())
+
+
+# --- the clinic's own numbers, and averages
+
+CLASS_A = {"recency_days": [7], "visit_count": [4], "total_spend": [20_000]}
+
+
+@pytest.mark.parametrize(
+    ("recency", "count", "spend", "score"),
+    [
+        (7, 5, 20_000.01, "222"),  # within 7 days, more than 4 visits, more than 20,000
+        (8, 5, 20_000.01, "122"),
+        (7, 4, 20_000.01, "212"),
+        (7, 5, 20_000.00, "221"),
+        (0, 99, 1e9, "222"),
+        (400, 1, -50.0, "111"),
+    ],
+)
+def test_thresholds_are_read_as_they_are_said(recency, count, spend, score):
+    scored = score_rfm(table([recency], [count], [spend]), cuts=threshold_cuts(CLASS_A))
+    assert scored["rfm_score"].tolist() == [score]
+
+
+@pytest.mark.parametrize("bins", [2, 5, 9])
+@given(rfm=patients, other=patients)
+def test_frozen_cuts_score_as_the_cuts_they_were(bins, rfm, other):
+    cuts = rfm_cuts(rfm, bins)
+    frozen = threshold_cuts(cuts_as_thresholds(cuts))
+    for people in (rfm, other):
+        assert score_rfm(people, cuts=frozen).equals(score_rfm(people, cuts=cuts))
+
+
+@given(rfm=patients, other=patients)
+def test_under_frozen_cuts_others_move_nobody(rfm, other):
+    frozen = threshold_cuts(cuts_as_thresholds(rfm_cuts(rfm)))
+    together = score_rfm(pd.concat([rfm, other], ignore_index=True), cuts=frozen)
+    assert together.iloc[: len(rfm)].equals(score_rfm(rfm, cuts=frozen))
+
+
+@pytest.mark.parametrize("average", ["mean", "median"])
+@given(rfm=patients)
+def test_high_is_above_the_average(average, rfm):
+    scored = score_rfm(rfm, cuts=average_cuts(rfm, average))
+    for measure in MEASURES:
+        values = [Fraction(value) for value in rfm[measure]]
+        middle = statistics.mean(values) if average == "mean" else statistics.median(values)
+        high = [value <= middle if measure == "recency_days" else value > middle for value in values]
+        assert (scored[SCORES[measure]] == 2).tolist() == high
+
+
+def test_a_mean_of_cents_is_exact():
+    # 0.10 + 0.20 + 0.30 is 0.60: the patient in the middle spent the mean, no more.
+    rfm = table([1, 1, 1], [1, 1, 1], [0.1, 0.2, 0.3])
+    assert average_cuts(rfm, "mean").total_spend == (0.21,)
+    assert score_rfm(rfm, cuts=average_cuts(rfm, "mean"))["monetary_score"].tolist() == [1, 1, 2]

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 import rfmkit
-from rfmkit import assign_segments, load_scheme
+from rfmkit import assign_segments, load_scheme, score_rfm
+from rfmkit.analysis.explanation import explain_segment
+from rfmkit.analysis.scores import RfmCuts
 from rfmkit.analysis.segments import segment_table
 from rfmkit.errors import ClinicFileError
 
@@ -101,3 +103,82 @@ def test_the_segments_add_up_to_all_patients():
     ]
     assert rows.loc["champions", ["clv", "value_at_risk"]].tolist() == [120, 35]
     assert rows.loc["loyal", ["patients", "clv"]].tolist() == [0, 0]
+
+
+def test_ten_gives_the_middle_of_the_cube_to_its_neighbours():
+    eleven, ten = load_scheme("eleven").segment_of, load_scheme("ten").segment_of
+    for cell, segment in eleven.items():
+        middle = "loyal" if int(cell[1]) >= 3 else "about_to_sleep"
+        assert ten[cell] == (middle if segment == "needs_attention" else segment)
+
+
+def test_eight_are_the_corners():
+    corners = {"222": "important_value", "212": "important_development", "122": "important_retention"}
+    corners |= {"112": "important_rescue", "221": "ordinary_value", "211": "ordinary_development"}
+    assert load_scheme("eight").segment_of == corners | {"121": "ordinary_retention", "111": "ordinary_rescue"}
+
+
+OWN = """
+bins = 2
+[[segments]]
+key = "a"
+colour = "#000000"
+cells = ["2 12 12"]
+name = {en = "Recent", ru = "Недавние"}
+who = "Came lately"
+[[segments]]
+key = "b"
+colour = "#111111"
+cells = ["1 12 12"]
+"""
+
+
+def test_a_scheme_may_have_words_of_its_own(tmp_path):
+    (tmp_path / "own.toml").write_text(OWN, encoding="utf-8")
+    scheme = load_scheme(tmp_path / "own.toml")
+    assert scheme.words("ru") == {("segment", "a"): "Недавние", ("who", "a"): "Came lately"}
+    assert scheme.words("zh")["segment", "a"] == "Recent"
+    assert scheme.words("ru", renamed={"a": "Класс A"})["segment", "a"] == "Класс A"
+    with pytest.raises(
+        ClinicFileError, match=r"north.toml \[rfm.names\] c: no such segment. Segments are: a, b, inactive"
+    ):
+        scheme.words("ru", renamed={"c": "C"}, where="north.toml")
+
+
+CUTS = RfmCuts(recency_days=(90, 30), visit_count=(2, 4), total_spend=(100.0, 500.0))
+THREE = """
+bins = 3
+[[segments]]
+key = "best"
+colour = "#000000"
+cells = ["3 3 3"]
+[[segments]]
+key = "good"
+colour = "#111111"
+cells = ["3 2 123", "3 3 12", "2 23 123"]
+[[segments]]
+key = "rest"
+colour = "#222222"
+cells = ["1 123 123", "23 1 123"]
+"""
+
+
+def test_an_explanation_says_what_would_move_a_patient(tmp_path):
+    (tmp_path / "three.toml").write_text(THREE)
+    rfm = pd.DataFrame(
+        {"patient_id": ["p", "q"], "recency_days": [40, 1], "visit_count": [1, 9], "total_spend": [600.0, 900.0]}
+    )
+    scheme = load_scheme(tmp_path / "three.toml")
+    told = explain_segment(score_rfm(rfm, cuts=CUTS), "p", CUTS, scheme)
+    assert (told.segment, told.rfm_score) == ("rest", "213")
+    assert told.measures[["value", "score"]].to_numpy().tolist() == [[40, 2], [1, 1], [600, 3]]
+    assert told.measures["cut"].tolist()[::2] == [90, 500]  # the lowest score of visits needs none
+    assert told.measures["next_cut"].tolist()[:2] == [30, 2]
+    # One more visit is enough for "good"; "best" needs recency 3 (one step) and frequency 3 (two).
+    assert told.better[["segment", "steps"]].to_numpy().tolist() == [["good", 1], ["best", 3]]
+    assert told.better["visit_count"].tolist() == [2, 4]
+    assert told.better["recency_days"].iloc[1] == 30
+    assert "to good: 2 visits" in str(told)
+    assert explain_segment(score_rfm(rfm, cuts=CUTS), "q", CUTS, scheme).better.empty
+    with pytest.raises(KeyError):
+        explain_segment(score_rfm(rfm, cuts=CUTS), "nobody", CUTS, scheme)

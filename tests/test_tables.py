@@ -37,6 +37,7 @@ CASES = {
     "retention": lambda reader: tables.retention(frames.RETENTION, active_months=12, reader=reader),
     "rows": lambda reader: tables.rows(frames.ROWS, reader=reader),
     "score_bands": lambda reader: tables.score_bands(frames.SCORE_BANDS, reader=reader),
+    "score_cuts": lambda reader: tables.score_cuts(frames.SCORE_CUTS, scoring="threshold", reader=reader),
     "segment_definitions": lambda reader: tables.segment_definitions(frames.SEGMENTS, reader=reader),
     "segment_value": lambda reader: tables.segment_value(frames.SEGMENTS, reader=reader),
     "segments": lambda reader: tables.segments(frames.SEGMENTS, window_months=24, reader=reader),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -78,6 +81,92 @@ def _frequency_cuts(counts: np.ndarray, bins: int) -> list:
     return [2, *_quantile_cuts(repeat, bins - 1)]
 
 
+def find_cuts(
+    rfm: pd.DataFrame, scoring: str, *, bins: int = 5, thresholds: Mapping[str, Sequence[float]] | None = None
+) -> RfmCuts:
+    """Find the cuts of a way of scoring: "quantile", "threshold", "mean" or "median"."""
+    match scoring:
+        case "threshold":
+            return threshold_cuts(thresholds)
+        case "mean" | "median":
+            return average_cuts(rfm, scoring)
+        case _:
+            return rfm_cuts(rfm, bins)
+
+
+def threshold_cuts(thresholds: Mapping[str, Sequence[float]]) -> RfmCuts:
+    """Take a clinic's own numbers as cuts: within so many days, more than so many visits, more than so much money.
+
+    Parameters
+    ----------
+    thresholds : mapping
+        ``recency_days, visit_count, total_spend``, each in ascending order, at most bins − 1 numbers. Who came within
+        the first number of days has the highest recency score; who spent more than the last sum the highest monetary
+        score.
+
+    Returns
+    -------
+    RfmCuts
+        Visits are whole, and money has two decimals: more than 4 visits are 5 or more, more than 20,000 is 20,000.01 or
+        more.
+
+    Examples
+    --------
+    >>> threshold_cuts({"recency_days": [7], "visit_count": [4], "total_spend": [20_000]})
+    RfmCuts(recency_days=(7,), visit_count=(5,), total_spend=(20000.01,))
+    """
+    return RfmCuts(
+        recency_days=tuple(math.floor(limit) for limit in reversed(thresholds["recency_days"])),
+        visit_count=tuple(math.floor(limit) + 1 for limit in thresholds["visit_count"]),
+        total_spend=tuple((_cents_up_to(limit) + 1) / 100 for limit in thresholds["total_spend"]),
+    )
+
+
+def cuts_as_thresholds(cuts: RfmCuts) -> dict[str, list[float]]:
+    """Cuts as the numbers of a clinic file: `threshold_cuts` makes the same scores of them.
+
+    Returns
+    -------
+    dict
+        ``recency_days`` (within so many days), ``visit_count`` and ``total_spend`` (more than), ascending.
+    """
+    return {
+        "recency_days": [int(cut) for cut in reversed(cuts.recency_days)],
+        "visit_count": [int(cut) - 1 for cut in cuts.visit_count],
+        "total_spend": [(_cents_up_to(cut) - 1) / 100 for cut in cuts.total_spend],
+    }
+
+
+def average_cuts(rfm: pd.DataFrame, average: Literal["mean", "median"]) -> RfmCuts:
+    """Cut each measure in two at its mean or median.
+
+    Parameters
+    ----------
+    rfm : pandas.DataFrame
+        Columns ``recency_days, visit_count, total_spend``, one row a patient, at least one.
+    average : {"mean", "median"}
+
+    Returns
+    -------
+    RfmCuts
+        One cut a measure. High is above the average; of recency, who came within the average number of days.
+    """
+    # In whole days, visits and cents, so that who lies exactly on the average lies on one side everywhere.
+    whole = {measure: rfm[measure].to_numpy() for measure in MEASURES}
+    whole["total_spend"] = np.rint(whole["total_spend"] * 100)
+    limits = {}
+    for measure, values in whole.items():
+        values = np.sort(values.astype("int64"))
+        middle = values if average == "mean" else values[(len(values) - 1) // 2 : len(values) // 2 + 1]
+        limits[measure] = int(middle.sum()) // len(middle)
+    return RfmCuts((limits["recency_days"],), (limits["visit_count"] + 1,), ((limits["total_spend"] + 1) / 100,))
+
+
+def _cents_up_to(money: float) -> int:
+    """The largest whole number of cents in a sum; what only noise keeps from the next is the next."""
+    return math.floor(round(money * 100, 4))
+
+
 def score_rfm(rfm: pd.DataFrame, bins: int = 5, cuts: RfmCuts | None = None) -> pd.DataFrame:
     """Score every patient's recency, frequency and money.
 
@@ -112,6 +201,18 @@ def score_rfm(rfm: pd.DataFrame, bins: int = 5, cuts: RfmCuts | None = None) -> 
     digits = [scored[column].astype("int64").astype("str") for column in SCORES.values()]
     scored["rfm_score"] = digits[0] + digits[1] + digits[2]
     return scored
+
+
+def score_cuts(cuts: RfmCuts) -> pd.DataFrame:
+    """Say from which value a score begins.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``measure, score, cut``: of recency within how many days, of the others from which value on.
+    """
+    rows = [(measure, score, cut) for measure in MEASURES for score, cut in enumerate(getattr(cuts, measure), 2)]
+    return pd.DataFrame(rows, columns=["measure", "score", "cut"])
 
 
 def score_bands(scored: pd.DataFrame) -> pd.DataFrame:

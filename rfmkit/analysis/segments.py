@@ -6,7 +6,8 @@ import itertools
 import re
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,8 @@ import pandas as pd
 from rfmkit.errors import ClinicFileError, Problem
 
 INACTIVE = "inactive"
+#: What a scheme may say of a segment in words of its own, and where a report looks for them.
+WORDS = {"name": "segment", "who": "who", "what": "advice-what", "why": "advice-why"}
 _INACTIVE_COLOUR = "#9aa3ab"
 _FOLDER = Path(__file__).parent / "schemes"
 
@@ -31,17 +34,55 @@ class Scheme:
         Segment → colour, in the order in which segments are shown; `inactive` last.
     segment_of : dict of str to str
         ``rfm_score`` → segment, for every cell of the cube.
+    texts : dict
+        What a clinic's own scheme says of its segments: (kind, segment) → language → text. A text that is the same for
+        all languages stands under "".
     """
 
     name: str
     bins: int
     colours: dict[str, str]
     segment_of: dict[str, str]
+    texts: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     @property
     def segments(self) -> list[str]:
         """All segments in order, `inactive` last."""
         return list(self.colours)
+
+    def words(
+        self, locale: str, *, renamed: Mapping[str, str] | None = None, where: str = ""
+    ) -> dict[tuple[str, str], str]:
+        """What is said of the segments in words that no catalogue knows.
+
+        Parameters
+        ----------
+        locale : str
+            The language: a text in it, else one for all languages, else the English one, else any.
+        renamed : mapping, optional
+            Segment → the clinic's own name for it, which stands before the scheme's.
+        where : str, optional
+            The clinic file, for messages.
+
+        Returns
+        -------
+        dict
+            (kind, segment) → text.
+
+        Raises
+        ------
+        ClinicFileError
+            If a segment is renamed that the scheme does not have.
+        """
+        unknown = sorted(set(renamed or {}) - set(self.segments))
+        if unknown:
+            fix = f"Segments are: {', '.join(self.segments)}."
+            raise ClinicFileError(Problem(f"{where} [rfm.names] {key}", "no such segment", fix) for key in unknown)
+        said = {
+            place: next(texts[one] for one in (locale, "", "en", *texts) if one in texts)
+            for place, texts in self.texts.items()
+        }
+        return said | {("segment", key): name for key, name in (renamed or {}).items()}
 
 
 def load_scheme(name_or_path: str | Path, *, bins: int | None = None) -> Scheme:
@@ -74,11 +115,20 @@ def load_scheme(name_or_path: str | Path, *, bins: int | None = None) -> Scheme:
         if not 2 <= scheme_bins <= 9 or not all(re.fullmatch("#[0-9a-fA-F]{6}", one) for one in colours.values()):
             raise ValueError
         held = [(key, "".join(cell)) for key, (r, f, m) in boxes for cell in itertools.product(r, f, m)]
+        texts = {
+            (kind, segment["key"]): _by_language(segment[name])
+            for segment in segments
+            for name, kind in WORDS.items()
+            if name in segment
+        }
     except FileNotFoundError:
         fix = f"Schemes are: {', '.join(sorted(file.stem for file in _FOLDER.glob('*.toml')))}."
         raise ClinicFileError(Problem(path.name, "no such scheme", fix)) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        fix = 'It needs bins (2 to 9) and [[segments]] with key, colour = "#1b6e5a" and cells = ["45 45 3"].'
+        fix = (
+            'It needs bins (2 to 9) and [[segments]] with key, colour = "#1b6e5a" and cells = ["45 45 3"]; name, who, '
+            'what and why may be added, each a text or {en = "…", ru = "…"}.'
+        )
         raise ClinicFileError(Problem(path.name, "is no scheme file", fix)) from None
     problems = _faults(path.name, scheme_bins, [segment["key"] for segment in segments], held)
     if bins not in {None, scheme_bins}:
@@ -87,7 +137,15 @@ def load_scheme(name_or_path: str | Path, *, bins: int | None = None) -> Scheme:
         )
     if problems:
         raise ClinicFileError(problems)
-    return Scheme(path.stem, scheme_bins, {**colours, INACTIVE: _INACTIVE_COLOUR}, {cell: key for key, cell in held})
+    order = {**colours, INACTIVE: _INACTIVE_COLOUR}
+    return Scheme(path.stem, scheme_bins, order, {cell: key for key, cell in held}, texts)
+
+
+def _by_language(text: str | dict[str, str]) -> dict[str, str]:
+    texts = {"": text} if isinstance(text, str) else text
+    if not texts or not all(isinstance(one, str) and one.strip() for one in texts.values()):
+        raise ValueError
+    return texts
 
 
 def _faults(where: str, bins: int, keys: list[str], held: list[tuple[str, str]]) -> list[Problem]:
@@ -102,6 +160,8 @@ def _faults(where: str, bins: int, keys: list[str], held: list[tuple[str, str]])
         "segments that nobody can reach": [key for key in keys if key not in reached],
         "segments that stand twice": sorted(key for key, count in Counter(keys).items() if count > 1),
         "a segment may not be called": [key for key in keys if key == INACTIVE],
+        # A key becomes the name of a file.
+        "keys are small letters, digits and _, not": [key for key in keys if not re.fullmatch("[a-z][a-z0-9_]*", key)],
     }
     fix = "Every cell belongs to exactly one segment, and every segment has a cell."
     return [Problem(where, f"{what} {', '.join(found)}", fix) for what, found in faults.items() if found]

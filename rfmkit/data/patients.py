@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 import ibis
 import ibis.expr.types as ir
@@ -16,7 +17,14 @@ from rfmkit.rows import Rows, as_table
 _LOG_UNIT = 1e9
 
 
-def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: Rows | None = None) -> pd.DataFrame:
+def rfm_table(
+    visits: Rows,
+    as_of: dt.date,
+    window_months: int = 0,
+    *,
+    refunds: Rows | None = None,
+    windows: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
     """Compute recency, frequency and money of every patient who came inside the RFM window.
 
     Parameters
@@ -29,6 +37,8 @@ def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: 
         Whole calendar months up to `as_of`; 0 is the whole history.
     refunds : optional
         Refunds on days without a visit, as `refunds_from` gives them.
+    windows : mapping, optional
+        Months of ``visit_count`` or ``total_spend`` alone, where they differ from `window_months`.
 
     Returns
     -------
@@ -56,7 +66,41 @@ def rfm_table(visits: Rows, as_of: dt.date, window_months: int = 0, *, refunds: 
         visit_count=people.visit_count,
         total_spend=people.total_spend,
     )
-    return people.order_by("patient_id").execute()
+    rfm = people.order_by("patient_id").execute()
+    for measure, months in (windows or {}).items():
+        other = rfm_table(visits, as_of, months, refunds=refunds).set_index("patient_id")[measure]
+        rfm[measure] = other.reindex(rfm["patient_id"], fill_value=0).to_numpy()
+    return rfm
+
+
+def history_table(summary: pd.DataFrame, as_of: dt.date, revenue: pd.Series) -> pd.DataFrame:
+    """Say when each patient first and last came, how often, and what they brought, over the whole history.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        As `btyd_summary` gives it.
+    as_of : datetime.date
+        Its last observed day.
+    revenue : pandas.Series
+        Net sum of all kept lines, by patient.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``patient_id, first_visit, last_visit`` (datetime64), ``visits, revenue`` (money), ``recency_days``.
+    """
+    first_visit = pd.Timestamp(as_of) - pd.to_timedelta(summary["T"], unit="D")
+    return pd.DataFrame(
+        {
+            "patient_id": summary["patient_id"],
+            "first_visit": first_visit,
+            "last_visit": first_visit + pd.to_timedelta(summary["recency"], unit="D"),
+            "visits": summary["frequency"] + 1,
+            "revenue": revenue.reindex(summary["patient_id"]).fillna(0.0).to_numpy(),
+            "recency_days": summary["T"] - summary["recency"],
+        }
+    )
 
 
 def _until(rows: ir.Table, as_of: dt.date, window_months: int) -> ir.Table:

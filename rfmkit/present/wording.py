@@ -10,8 +10,8 @@ import io
 import math
 import numbers
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
@@ -82,6 +82,8 @@ class Reader:
         Cells of fewer patients read "< min_count"; 0 hides nothing.
     colour : str, default "#1f5f8b"
         The accent, "#rrggbb".
+    own : mapping, optional
+        Words of the clinic's own, before those of the catalogue: (kind, key) → text.
 
     Examples
     --------
@@ -95,6 +97,7 @@ class Reader:
     currency: str | None = None
     min_count: int = 0
     colour: str = "#1f5f8b"
+    own: Mapping[tuple[str, str], str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self):
         if self.locale not in _known():
@@ -132,6 +135,8 @@ class Reader:
 
     def words(self, kind: str, key: str, /, n: int | None = None) -> str:
         """The text for a key, or nothing where there is none; with `n`, in the form that suits it."""
+        if (kind, key) in self.own:
+            return self.own[kind, key]
         found = self._texts.npgettext(kind, key, key, int(n)) if n is not None else key
         if found == key:
             found = self._texts.pgettext(kind, key)

@@ -48,6 +48,7 @@ def metrics(study: Study) -> dict:
             "loyalty": _part(study, "loyalty", _loyalty),
             "loyalty_history": _part(study, "loyalty", lambda study: _records(study.loyalty_history)),
             "segments": _part(study, "segments", lambda study: _records(study.segments)),
+            "score_cuts": _part(study, "segments", lambda study: _records(study.score_cuts)),
             "score_bands": _part(study, "segments", lambda study: _cells(study, study.score_bands)),
             "score_grid": _part(study, "segments", lambda study: _cells(study, study.score_grid)),
             "historical_value": _records(study.historical_value)[0],

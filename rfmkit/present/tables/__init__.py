@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from rfmkit.present.tables.advice import priorities, recommendations
 from rfmkit.present.tables.build import Table
-from rfmkit.present.tables.groups import score_bands, segment_definitions, segments
+from rfmkit.present.tables.groups import score_bands, score_cuts, segment_definitions, segments
 from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, retention
 from rfmkit.present.tables.origin import definitions, provenance, rows
 from rfmkit.present.tables.quality import coverage, findings, history_reach
@@ -51,6 +51,7 @@ __all__ = [
     "retention",
     "rows",
     "score_bands",
+    "score_cuts",
     "segment_definitions",
     "segment_value",
     "segments",

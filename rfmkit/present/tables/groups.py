@@ -85,6 +85,41 @@ def segment_definitions(segments: pd.DataFrame, *, reader: Reader | None = None)
     )
 
 
+def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: Reader | None = None) -> Table:
+    """From which value each score begins.
+
+    Parameters
+    ----------
+    score_cuts : pandas.DataFrame
+        One row a score of a measure: `measure`, `score`, `cut`.
+    scoring : str, default "quantile"
+        Where the cuts come from: "quantile", "threshold", "mean" or "median".
+    reader : Reader, optional
+    """
+    reader = reader or Reader()
+    measures = ("recency_days", "visit_count", "total_spend")
+    cuts = {(cut["measure"], cut["score"]): cut["cut"] for cut in score_cuts.to_dict("records")}
+    say = {
+        "recency_days": lambda cut: reader.plural("within {n} day", "within {n} days", round(cut)),
+        "visit_count": lambda cut: reader.say("from {number}", number=reader.number(cut)),
+        "total_spend": lambda cut: reader.say("from {number}", number=reader.money(cut)),
+    }
+    lowest = [reader.number(1), *[reader.say("all others")] * len(measures)]
+    rows = [
+        [
+            reader.number(score),
+            *(say[name](cuts[name, score]) if (name, score) in cuts else MISSING for name in measures),
+        ]
+        for score in sorted({score for _, score in cuts}, reverse=True)
+    ]
+    return table(
+        reader.say("Where the scores begin"),
+        [reader.say("Score"), *(reader.name("measure", measure) for measure in measures)],
+        [*rows, lowest],
+        notes=[reader.words("scoring", scoring)],
+    )
+
+
 def score_bands(score_bands: pd.DataFrame, *, reader: Reader | None = None) -> Table:
     """Which values have which score.
 
