@@ -99,10 +99,11 @@ def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: R
     reader = reader or Reader()
     measures = ("recency_days", "visit_count", "total_spend")
     cuts = {(cut["measure"], cut["score"]): cut["cut"] for cut in score_cuts.to_dict("records")}
+    cents = reader.cents(cut for (measure, _), cut in cuts.items() if measure == "total_spend")
     say = {
         "recency_days": lambda cut: reader.plural("within {n} day", "within {n} days", round(cut)),
         "visit_count": lambda cut: reader.say("from {number}", number=reader.number(cut)),
-        "total_spend": lambda cut: reader.say("from {number}", number=reader.money(cut)),
+        "total_spend": lambda cut: reader.say("from {number}", number=reader.money(cut, cents)),
     }
     lowest = [reader.number(1), *[reader.say("all others")] * len(measures)]
     rows = [
@@ -113,7 +114,7 @@ def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: R
         for score in sorted({score for _, score in cuts}, reverse=True)
     ]
     return table(
-        reader.say("Where the scores begin"),
+        reader.say("The cuts of the scores"),
         [reader.say("Score"), *(reader.name("measure", measure) for measure in measures)],
         [*rows, lowest],
         notes=[reader.words("scoring", scoring)],
