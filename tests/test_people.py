@@ -646,9 +646,9 @@ IN_TABLES = {
 }  # fmt: skip
 
 
-def people_in(opened, spec) -> dict:
+def people_in(opened, spec, scratch) -> dict:
     """What is read of a table, by the columns that have an order in every engine."""
-    people = read_people(read_export([InputTable(opened)], spec, Path()), spec, "RU", TODAY)
+    people = read_people(read_export([InputTable(opened)], spec, scratch), spec, "RU", TODAY)
     return {
         "people": people.people.drop(columns=["_file", "_row"]),
         "rejects": people.rejects.drop(columns=["file", "line"]),
@@ -675,7 +675,7 @@ def test_engines_give_identical_people(request, tmp_path, monkeypatch, engine, t
     made = []
     for spec in specs:
         opened = open_table(spec, tmp_path, "c.toml [patients]")
-        made.append(people_in(opened, spec))
+        made.append(people_in(opened, spec, tmp_path))
         opened.close()
     expected, found = made
     assert_frame_equal(found["people"], expected["people"])
