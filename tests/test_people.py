@@ -6,7 +6,6 @@ import csv
 import datetime as dt
 import io
 import re
-from pathlib import Path
 
 import ibis
 import pandas as pd
