@@ -138,9 +138,8 @@ def code_digest() -> str:
     """What identifies the code and the libraries that results come from; how they are shown is none of it."""
     digest = hashlib.sha256()
     package = Path(__file__).parent
-    for path in sorted(
-        [*package.glob("*.py"), *(package / "data").rglob("*.py"), *(package / "analysis").rglob("*.*")]
-    ):
+    rooms = [path for room in ("clinic", "data", "analysis", "study") for path in (package / room).rglob("*.*")]
+    for path in sorted([*package.glob("*.py"), *rooms]):
         if path.suffix not in {".py", ".toml"}:
             continue
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode())

@@ -27,9 +27,8 @@ ROOMS = {
     "present": {"errors"},
     "data": {"errors", "clinic", "period", "rows"},
     "analysis": {"errors", "period", "rows"},
-    "intake": {"errors", "clinic", "period", "rows", "cache", "data"},
     "proposal": {"errors", "clinic", "data", "rows"},
-    "study": {"errors", "period", "cache", "intake", "data", "analysis", "rfmkit"},
+    "study": {"errors", "clinic", "period", "rows", "cache", "data", "analysis", "rfmkit"},
     "publish": {"errors", "clinic", "study", "present", "rfmkit"},
     # The front door names every room, and hands a study its reader.
     "rfmkit": None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import datetime as dt
 import difflib
 import re
 import tomllib
@@ -11,15 +9,32 @@ import typing
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from rfmkit.clinic.groups import Rfm
+from rfmkit.clinic.part import Part
+from rfmkit.clinic.sources import PatientColumns, Patients, TransactionColumns, Transactions
 from rfmkit.errors import ClinicFileError, Problem, SurroundingsError
 
-_PACKAGE = Path(__file__).parent
+__all__ = [
+    "LOCALES",
+    "SCHEMES",
+    "Clinic",
+    "Clv",
+    "Loyalty",
+    "PatientColumns",
+    "Patients",
+    "Report",
+    "Rfm",
+    "TransactionColumns",
+    "Transactions",
+    "load_clinic",
+]
+
+_PACKAGE = Path(__file__).parent.parent
 LOCALES = tuple(sorted(folder.name for folder in (_PACKAGE / "present" / "locales").iterdir() if folder.is_dir()))
 SCHEMES = tuple(sorted(file.stem for file in (_PACKAGE / "analysis" / "schemes").glob("*.toml")))
 _LOGO_BYTES = 500_000
-_HALVES = 2
 
 
 def _one_of(known: tuple[str, ...]):
@@ -31,33 +46,6 @@ def _one_of(known: tuple[str, ...]):
     return AfterValidator(check)
 
 
-def _encoding(value: str) -> str:
-    try:
-        "".encode(value)  # refuses codecs that are no encodings of text
-        return codecs.lookup(value).name
-    except (LookupError, UnicodeError):
-        raise ValueError("is no encoding; common ones are utf-8, utf-16, cp1251, gbk, gb18030") from None
-
-
-def _delimiter(value: str) -> str:
-    if len(value) != 1 or not value.isascii() or value.isalnum() or (value != "\t" and not value.isprintable()):
-        raise ValueError("must be one sign, for example ; or , or | or \\t")
-    if value in "\"'.-+":
-        raise ValueError("must not be a sign of text or of numbers")
-    return value
-
-
-def _date_format(value: str) -> str:
-    day = dt.date(2024, 12, 31)
-    try:
-        same = dt.datetime.strptime(day.strftime(value), value).date() == day  # noqa: DTZ007 - a day has no zone
-    except ValueError:
-        same = False
-    if not same:
-        raise ValueError("must hold day, month and year in strptime's letters, for example %d.%m.%Y")
-    return value
-
-
 def _currency(value: str) -> str:
     from babel.numbers import list_currencies
 
@@ -66,147 +54,7 @@ def _currency(value: str) -> str:
     return value
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class TransactionColumns(_Part):
-    """rfmkit's name = the export's heading; the first three are needed."""
-
-    patient_id: str
-    visit_date: str
-    amount: str
-    service: str | None = None
-    category: str | None = None
-    branch: str | None = None
-    doctor: str | None = None
-    receipt_id: str | None = None
-    payer: str | None = None
-    visit_time: str | None = None
-    quantity: str | None = None
-    days_supply: str | None = None
-    discount: str | None = None
-    bonus_accrued: str | None = None
-    bonus_redeemed: str | None = None
-
-
-class PatientColumns(_Part):
-    """rfmkit's name = the heading in the file of patients; the first is needed."""
-
-    patient_id: str
-    name: str | None = None
-    phone: str | None = None
-    email: str | None = None
-    sex: str | None = None
-    birth_date: str | None = None
-    member_since: str | None = None
-    referred_by: str | None = None
-    opted_out: str | None = None
-    consent_sms: str | None = None
-    consent_email: str | None = None
-    consent_phone: str | None = None
-    consent_ads: str | None = None
-    consent_source: str | None = None
-
-
-class _File(_Part):
-    source: str | None = None
-    connection_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    table: Annotated[str, Field(min_length=1)] | None = None
-    engine: Literal["duckdb", "spark"] = "duckdb"
-    sheet: str | None = None
-    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
-    delimiter: Annotated[str, AfterValidator(_delimiter)] = ","
-    decimal: Literal[".", ","] | None = None
-    date_format: Annotated[str, AfterValidator(_date_format)] | None = None
-    header: bool = True
-
-    @model_validator(mode="after")
-    def _one_place(self):
-        if self.connection_env and self.source:
-            raise ValueError("source and connection_env name two places: keep one of them")
-        if self.connection_env and not self.table:
-            raise ValueError("connection_env needs table")
-        if not (self.source or self.connection_env or (self.table and self.engine == "spark")):
-            raise ValueError('needs source, or connection_env and table, or engine = "spark" and table')
-        return self
-
-
-class Transactions(_File):
-    """Where the lines are and how they are written."""
-
-    amount_includes_bonus: bool = False
-    complete_history: bool | None = None
-    test_patients: list[Annotated[str, Field(min_length=1)]] = []
-    accept: dict[Literal["same_file", "other_ids", "fewer_visits"], Annotated[str, Field(min_length=3)]] = {}
-    columns: TransactionColumns
-
-    @model_validator(mode="after")
-    def _bonus_column(self):
-        if self.amount_includes_bonus and not self.columns.bonus_redeemed:
-            raise ValueError("amount_includes_bonus = true needs columns.bonus_redeemed")
-        return self
-
-
-class Patients(_File):
-    """Who they are and whether they may be contacted."""
-
-    merge: Annotated[str, Field(min_length=1)] | None = None
-    columns: PatientColumns
-
-
-_Window = Annotated[int, Field(ge=0, le=600)]
-_Thresholds = Annotated[list[Annotated[float, Field(strict=False)]], Field(max_length=8)]
-
-
-class Thresholds(_Part):
-    """The clinic's own numbers, ascending: within so many days, more than so many visits, more than so much money."""
-
-    recency_days: _Thresholds
-    visit_count: _Thresholds
-    total_spend: _Thresholds
-
-    @field_validator("*")
-    @classmethod
-    def _ascending(cls, limits: list[float]) -> list[float]:
-        if sorted(limits) != limits:
-            raise ValueError("must be in ascending order")
-        return limits
-
-
-class Windows(_Part):
-    """Windows of single measures, where they differ from that of the others."""
-
-    visit_count: _Window | None = None
-    total_spend: _Window | None = None
-
-
-class Rfm(_Part):
-    """How patients are scored and grouped."""
-
-    window_months: _Window = 24
-    windows: Windows = Windows()
-    scoring: Literal["quantile", "threshold", "mean", "median"] = "quantile"
-    thresholds: Thresholds | None = None
-    bins: Annotated[int, Field(ge=2, le=9)] = 5
-    scheme: str = "eleven"
-    names: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = {}
-    min_patients: Annotated[int, Field(ge=1)] = 50
-
-    @model_validator(mode="after")
-    def _one_way_to_score(self):
-        if self.scoring in {"mean", "median"} and self.bins != _HALVES:
-            raise ValueError(f'scoring = "{self.scoring}" tells high from low: it needs bins = 2')
-        if (self.scoring == "threshold") != bool(self.thresholds):
-            raise ValueError('scoring = "threshold" and the part [rfm.thresholds] need each other')
-        if self.thresholds:
-            over = [name for name, limits in self.thresholds.model_dump().items() if len(limits) >= self.bins]
-            if over:
-                raise ValueError(f"thresholds of {', '.join(over)}: {self.bins} bins have {self.bins - 1} at most")
-        return self
-
-
-class Clv(_Part):
+class Clv(Part):
     """Which model of lifetime value, over which horizon."""
 
     model: Literal["bg_nbd", "mbg_nbd", "pareto_nbd"] = "mbg_nbd"
@@ -215,7 +63,7 @@ class Clv(_Part):
     margin: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
 
 
-class Loyalty(_Part):
+class Loyalty(Part):
     """Over which months patients count as coming back, and as active."""
 
     period_months: Annotated[int, Field(ge=1, le=120)] = 12
@@ -228,7 +76,7 @@ class Loyalty(_Part):
         return self
 
 
-class Report(_Part):
+class Report(Part):
     """How the report looks and what it may name."""
 
     brand_name: Annotated[str, Field(max_length=80)] | None = None
@@ -238,7 +86,7 @@ class Report(_Part):
     doctors: bool = False
 
 
-class Clinic(_Part):
+class Clinic(Part):
     """One clinic, as its file describes it.
 
     Attributes
