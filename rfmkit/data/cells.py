@@ -20,7 +20,7 @@ _LARGEST = 10**15
 #: Full-width signs, and the minus, spaces and apostrophes that stand for their plain kin.
 #: In front of what a workbook keeps as a number or a day: it is read as such, whatever the clinic file says of text.
 TYPED = "\x02"
-_BLANKS = "\x02 \t\r\n\u00a0\u2009\u202f\u3000\ufeff"
+BLANKS = "\x02 \t\r\n\u00a0\u2009\u202f\u3000\ufeff"
 _FROM = "０１２３４５６７８９，．－＋（）￥／：−‐‑–\u00a0\u2007\u2009\u202f\u3000’ʼ"
 _TO = "0123456789,.-+()¥/:----     ''"
 #: What a date may be followed by: a time, which says nothing about the day.
@@ -28,6 +28,8 @@ _TIME = "([ T] ?(上午|下午|AM|PM)? ?[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+
 #: Where a workbook's days have their year, month and day, behind the mark.
 _ISO = {"Y": (1, 4), "m": (6, 2), "d": (9, 2)}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+#: A number, as engines write it, of at most two decimals that say something.
+_EXACT = r"^[^.]*([.][0-9]{1,2}0*)?$"
 _NOTHING = ("NULL", "null", "None", "none", "N/A", "n/a", "NaN", "nan", "-", "–", "—")
 #: How people write money of a currency, besides the signs that the locales of a report have for it.
 _SIGNS = {
@@ -62,12 +64,17 @@ def text(cell: ir.Column) -> ir.StringColumn:
             (cell.isnan() | cell.isnull(), ibis.null(str)), (whole, cell.round().cast("int64").cast(str)), else_=words
         )
     # Few cells have any, and to look is cheaper than to replace.
-    blank = words.re_search(f"^[{_BLANKS}]|[{_BLANKS}]$")
+    blank = words.re_search(f"^[{BLANKS}]|[{BLANKS}]$")
     return ibis.cases(
         (words == "", ibis.null(str)),
-        (blank, words.re_replace(f"^[{_BLANKS}]+|[{_BLANKS}]+$", "").nullif("")),
+        (blank, words.re_replace(f"^[{BLANKS}]+|[{BLANKS}]+$", "").nullif("")),
         else_=words,
     )
+
+
+def unpadded(cell: ir.StringColumn) -> ir.StringColumn:
+    """As `text`, of a column that is known to have no blanks at the ends of its cells."""
+    return cell.nullif("")
 
 
 def day(cell: ir.Column, date_format: str, today: dt.date | None) -> tuple[ir.DateColumn, ir.StringColumn]:
@@ -186,7 +193,7 @@ def date_pattern(date_format: str) -> tuple[str, dict[str, int]]:
         shape = known[piece[1]]
         pattern += f"({shape.replace('{1,2}', '{2}') if tight else shape})"
         places[piece[1]] = len(places) + 1
-    return f"^[{_BLANKS}]*{pattern}{'' if 'H' in places or 'I' in places else _TIME}[{_BLANKS}]*$", places
+    return f"^[{BLANKS}]*{pattern}{'' if 'H' in places or 'I' in places else _TIME}[{BLANKS}]*$", places
 
 
 def money(
@@ -212,7 +219,9 @@ def money(
     fault : ibis StringColumn
         "empty", "not a number", "another currency", "more than two decimals", or missing.
     """
-    return money_of(cell, digits(cell, decimal, currency), needed=needed, currency=currency)
+    number = digits(cell, decimal, currency)
+    value = money_of(number)
+    return value, money_fault(cell, number, value, needed=needed)
 
 
 def digits(cell: ir.Column, decimal: str, currency: str | None = None) -> ir.Column:
@@ -220,25 +229,27 @@ def digits(cell: ir.Column, decimal: str, currency: str | None = None) -> ir.Col
     return _typed(cell) if cell.type().is_numeric() else number_text(cell, decimal, currency)
 
 
-def money_of(
-    cell: ir.Column, number: ir.Column, *, needed: bool, currency: str | None = None
-) -> tuple[ir.DecimalColumn, ir.StringColumn]:
-    """The money that the `digits` of a cell make, and why they make none; see `money`."""
+def money_of(number: ir.Column) -> ir.DecimalColumn:
+    """The money that the `digits` of a cell make; missing where these say more than two decimals."""
     if number.type().is_string():
-        exact = number.re_search(r"^[^.]*([.][0-9]{1,2}0*)?$")
-        value = exact.ifelse(number, ibis.null(str)).cast(MONEY)
-        wrong = [(number.isnull() & _foreign(cell), "another currency"), (number.isnull(), "not a number")]
-    else:
-        exact = number == number.cast(MONEY).cast(number.type())
-        value = exact.ifelse(number.cast(MONEY), ibis.null(MONEY))
-        wrong = [(number.isnull(), "not a number")]
-    fault = ibis.cases(
+        # Most have two decimals; to look for the point is cheaper than to search.
+        exact = ibis.cases((number.right(3).startswith("."), True), else_=number.re_search(_EXACT))
+        return exact.ifelse(number, ibis.null(str)).cast(MONEY)
+    exact = number == number.cast(MONEY).cast(number.type())
+    return exact.ifelse(number.cast(MONEY), ibis.null(MONEY))
+
+
+def money_fault(cell: ir.Column, number: ir.Column, value: ir.DecimalColumn, *, needed: bool) -> ir.StringColumn:
+    """Why the `digits` of a cell make no money; see `money`."""
+    wrong = [(number.isnull(), "not a number")]
+    if number.type().is_string():
+        wrong.insert(0, (number.isnull() & _foreign(cell), "another currency"))
+    return ibis.cases(
         (value.notnull(), ibis.null(str)),
         (_blank(cell, needed=needed), "empty" if needed else ibis.null(str)),
         *wrong,
         else_="more than two decimals",
     )
-    return value, fault
 
 
 def _blank(cell: ir.Column, *, needed: bool = False) -> ir.BooleanColumn:
@@ -249,15 +260,9 @@ def _blank(cell: ir.Column, *, needed: bool = False) -> ir.BooleanColumn:
     return words.isnull() if needed else words.isnull() | words.isin(_NOTHING)
 
 
-def number(cell: ir.Column, decimal: str) -> tuple[ir.FloatingColumn, ir.StringColumn]:
-    """Read a number that is no money; it may have any decimals, and may be missing."""
-    return number_of(cell, digits(cell, decimal))
-
-
-def number_of(cell: ir.Column, number: ir.Column) -> tuple[ir.FloatingColumn, ir.StringColumn]:
-    """The number that the `digits` of a cell make, and why they make none; see `number`."""
-    value = number.cast("float64")
-    return value, (value.isnull() & ~_blank(cell)).ifelse("not a number", ibis.null(str))
+def number_fault(cell: ir.Column, number: ir.Column) -> ir.StringColumn:
+    """Why a cell that may be empty has no `digits`: "not a number", or missing."""
+    return (number.isnull() & ~_blank(cell)).ifelse("not a number", ibis.null(str))
 
 
 def _typed(cell: ir.NumericColumn) -> ir.DecimalColumn:
@@ -288,18 +293,14 @@ def _careful_number(words: ir.StringColumn, decimal: str, currency: str | None) 
     words = words.translate(_FROM, _TO).strip()
     other = "." if decimal == "," else ","
     signs = "|".join(_escaped(sign) for sign in currency_signs(currency))
-    sign = f"({signs})?" if signs else "()"
-    body = "[0-9.,' ]*[0-9.,]"
-    shape = f"^([(]?) *([-+]?) *{sign} *([-+]?) *({body}) *{sign} *([-]?) *([)]?)$"
-    opening, first, second, amount, last, closing = (words.re_extract(shape, place) for place in (1, 2, 4, 5, 7, 8))
-    fraction = f"([{decimal}][0-9]*)?"
-    grouped = [f"[0-9]{{1,3}}([{part}][0-9]{{3}}){{1,4}}" for part in (" ", "'", other)]
-    good = amount.re_search(f"^([0-9]{{0,15}}|{'|'.join(grouped)}){fraction}$") & amount.re_search("[0-9]")
-    marks = opening + first + second + last
-    good &= words.re_search(shape) & (marks.length() <= 1) & ((opening == "(") == (closing == ")"))
-    bare = amount.replace(" ", "").replace("'", "").replace(other, "").replace(decimal, ".").re_replace("[.]$", "")
-    minus = ((marks == "") | (marks == "+")).ifelse("", "-")
-    return good.ifelse(minus + bare, ibis.null(str))
+    sign = f"(?:{signs})?" if signs else ""
+    grouped = "|".join(f"[0-9]{{1,3}}(?:[{part}][0-9]{{3}}){{1,4}}" for part in (" ", "'", other))
+    amount = f"(?:{grouped}|[0-9]{{1,15}})(?:[{decimal}][0-9]*)?|[{decimal}][0-9]+"
+    # Each look at a cell is a copy of its words in the query: as few as will do.
+    found = words.re_extract(f"^[(]? *[-+]? *{sign} *[-+]? *({amount}) *{sign} *[-]? *[)]?$", 1)
+    one_mark = words.re_search("^([^-+()]*[-+]?[^-+()]*|[(][^-+()]*[)])$")
+    bare = found.re_replace(f"[ '{other}]|[{decimal}]$", "").replace(decimal, ".").nullif("")
+    return one_mark.ifelse(words.re_search("[-(]").ifelse("-", "") + bare, ibis.null(str))
 
 
 def _foreign(cell: ir.Column) -> ir.BooleanColumn:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import operator
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -15,11 +13,23 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from rfmkit.data import cells
+from rfmkit.data.copies import drop_copies
 from rfmkit.data.doubts import doubts
 from rfmkit.data.engines import computed
-from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, UNMAPPED, Export, mapped_columns
+from rfmkit.data.origin import (
+    FILE,
+    RAW,
+    REJECT_COLUMNS,
+    ROW,
+    Export,
+    cell_names,
+    mapped_columns,
+    place,
+    raw_cells,
+    with_cells,
+)
 from rfmkit.data.readings import settled
-from rfmkit.data.totals import TITLE, TOTAL, no_payment
+from rfmkit.data.totals import TITLE, TOTAL, with_no_payments
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 #: Columns of money: two decimals, exact.
@@ -37,7 +47,6 @@ _OF_THE_FORMAT = {"not_a_date": "date_format", "not_a_number": "decimal"}
 _FEW = 20
 _ASCII = 127
 _FATES = ("kept", "rejected", "duplicates", "after_as_of")
-_RAW = "raw_"
 #: What lines are that are no payments, and under which check they are told.
 _BESIDE = {"total": ("totals", TOTAL), "title": ("titles", TITLE)}
 _ROUNDED = "^[0-9]([.,][0-9]+)?E[+][0-9]+$"
@@ -105,16 +114,16 @@ def check_lines(
     amounts = [name for name in MONEY if name in export.cells.columns]
     declared = {check: key for check, key in _OF_THE_FORMAT.items() if getattr(spec, key)}
     spec = settled(spec, export.cells, days=["visit_date"], amounts=amounts, currency=currency, today=today)
-    parsed, faults = _parse(export.cells, spec, today, currency, _tests_by_name(people, spec.test_patients))
-    lines = _with_copies(computed(_with_fates(parsed, faults, as_of)), spec)
-    lines = lines.mutate(**{name: cells.text(lines[_RAW + name]) for name in mapped_columns(spec) if name not in lines})
+    parsed, faults = _parse(export, spec, today, currency, _tests_by_name(people, spec.test_patients))
+    lines = drop_copies(computed(_with_fates(parsed, faults, as_of, export)), export, spec)
     rows, beside = _account(export, lines)
-    rejects = export.broken
+    rejects, aside = export.broken, None
     if rows["rejected"] > len(export.broken) or beside:
-        found = [frame for frame in (_set_aside(lines, faults, spec), rejects) if len(frame)]
+        aside = computed(with_cells(lines.filter(lines.fate.isin(["rejected", *_BESIDE])), export, spec))
+        found = [frame for frame in (_set_aside(aside, faults, spec), rejects) if len(frame)]
         rejects = pd.concat(found) if found else rejects
     rejects = rejects[REJECT_COLUMNS].sort_values(["file", "row"], kind="stable", ignore_index=True)
-    problems = _problems(rejects, lines, faults, spec) + _beside(rejects, export)
+    problems = _problems(rejects, aside, faults, spec) + _beside(rejects, export)
     faulty = rows["rejected"] - _rejected_by_rule(rejects)
     nameless = (rejects["column"] == faults["patient_id"]) & (rejects["reason"] == "empty")
     if misread := [one for one in problems if one.check in declared and 2 * one.count > rows["read"] > _FEW]:
@@ -126,7 +135,7 @@ def check_lines(
     if not kept.filter(kept.amount >= 0).count().execute():
         fix = "Choose a later month, or export earlier lines."
         raise ExportError(Problem(export.first, f"has no visit up to {as_of}", fix))
-    problems += doubts(lines, kept, spec, cells=_cells(lines), as_of=as_of, people=people)
+    problems += doubts(lines, kept, spec, export=export, as_of=as_of, people=people)
     return CheckedLines(
         kept=kept.select(*mapped_columns(spec), FILE, ROW),
         rows=rows,
@@ -137,28 +146,29 @@ def check_lines(
 
 
 def _parse(
-    table: ir.Table, spec, today: dt.date | None, currency: str | None, test_ids: Collection[str]
+    export: Export, spec, today: dt.date | None, currency: str | None, test_ids: Collection[str]
 ) -> tuple[ir.Table, dict[str, str]]:
-    """Add days, numbers and ids as their types and, beside each, why it cannot be one (``fault_<column>``)."""
+    """Add days, numbers and texts as their types and, beside each, why it cannot be one (``fault_<column>``)."""
     mapped = mapped_columns(spec)
     numbers = [name for name in mapped if name in (*MONEY, *NUMBERS)]
-    parts = cells.day_parts(table["visit_date"], spec.date_format)
+    table = _with_days(raw_cells(export.cells, spec), spec, today)
+    # To look for blanks costs more than all else that is done to a text.
+    text = {name: cells.unpadded if name in export.tidy else cells.text for name in mapped}
     # Step by step: what two columns need is computed once.
-    table = table.rename({_RAW + name: name for name in mapped}).mutate(
-        **{f"part_{name}": part for name, part in parts.items()},
-        **{f"part_{name}": cells.digits(table[name], spec.decimal, currency) for name in numbers},
-        **{name: cells.text(table[name]) for name in ("patient_id", "receipt_id") if name in mapped},
+    table = table.mutate(
+        **{f"part_{name}": cells.digits(table[RAW + name], spec.decimal, currency) for name in numbers},
+        **{name: text[name](table[RAW + name]) for name in mapped if name not in {"visit_date", *numbers}},
     )
-    values = {"visit_date": cells.day_of(table["raw_visit_date"], {name: table[f"part_{name}"] for name in parts})}
+    digits = {name: table[f"part_{name}"] for name in numbers}
+    table = table.mutate(
+        **{name: cells.money_of(part) if name in MONEY else part.cast("float64") for name, part in digits.items()}
+    )
     faults = {}
     for name in numbers:
-        cell, part = table[_RAW + name], table[f"part_{name}"]
-        if name in MONEY:
-            values[name], faults[name] = cells.money_of(cell, part, needed=name == "amount", currency=currency)
-        else:
-            values[name], faults[name] = cells.number_of(cell, part)
-    if spec.amount_includes_bonus:
-        values["amount"] = (values["amount"] - values["bonus_redeemed"].fill_null(0)).cast(cells.MONEY)
+        read = table[RAW + name], table[f"part_{name}"]
+        money = name in MONEY
+        needed = name == "amount"
+        faults[name] = cells.money_fault(*read, table[name], needed=needed) if money else cells.number_fault(*read)
     patient = table["patient_id"]
     faults["patient_id"] = ibis.cases(
         (patient.isnull(), "empty"),
@@ -166,10 +176,28 @@ def _parse(
         (_is_test(patient, spec.test_patients, test_ids), TEST_PATIENT),
         else_=ibis.null(str),
     )
-    table = table.mutate(**values, **{f"fault_{name}": fault for name, fault in faults.items()})
-    fault = cells.day_fault(table["raw_visit_date"], table["visit_date"], today)
-    parsed = table.mutate(fault_visit_date=fault).drop(*[name for name in table.columns if name.startswith("part_")])
+    parsed = table.mutate(**{f"fault_{name}": fault for name, fault in faults.items()})
+    if spec.amount_includes_bonus:
+        paid = parsed.amount - parsed.bonus_redeemed.fill_null(0)
+        parsed = parsed.mutate(amount=paid.cast(cells.MONEY))
+    parsed = parsed.drop(*[f"part_{name}" for name in numbers])
     return parsed, {name: mapped[name] for name in mapped if name in {*faults, "visit_date"}}
+
+
+def _with_days(table: ir.Table, spec, today: dt.date | None) -> ir.Table:
+    """Add ``visit_date`` and its fault. An export has many lines and few days: each way to write one is read once."""
+    cell = table[RAW + "visit_date"]
+    if cell.type().is_temporal():
+        value = cells.day_of(cell, {})
+        return table.mutate(visit_date=value, fault_visit_date=cells.day_fault(cell, value, today))
+    days = table.select(written=cell).filter(cell.notnull()).distinct()
+    days = days.mutate(**cells.day_parts(days.written, spec.date_format))
+    days = days.mutate(visit_date=cells.day_of(days.written, {name: days[name] for name in ("year", "month", "day")}))
+    fault = cells.day_fault(days.written, days.visit_date, today)
+    days = days.select("written", "visit_date", fault_visit_date=fault)
+    known = table.left_join(days, cell == days.written).drop("written")
+    unwritten = known[RAW + "visit_date"].isnull()
+    return known.mutate(fault_visit_date=unwritten.ifelse("empty", known.fault_visit_date))
 
 
 def _is_test(patient: ir.StringColumn, patterns: list[str], test_ids: Collection[str]) -> ir.BooleanColumn:
@@ -197,43 +225,19 @@ def _expression(patterns: list[str]) -> str:
     )
 
 
-def _with_fates(parsed: ir.Table, faults: dict[str, str], as_of: dt.date) -> ir.Table:
-    """Add ``fate``: what becomes of each line; those that are no payments have that as their fate."""
+def _with_fates(parsed: ir.Table, faults: dict[str, str], as_of: dt.date, export: Export) -> ir.Table:
+    """Add ``fate``: what becomes of each line; those that are no payments have that as their fate.
+
+    The cells are left behind where a line can be found again by its number.
+    """
     faulty = ibis.or_(*[parsed[f"fault_{name}"].notnull() for name in faults])
     needed = ("patient_id", "visit_date", "amount")
+    headings = {RAW + name: faults[name] for name in needed}
     lacking = ibis.or_(*[parsed[f"fault_{name}"].notnull() for name in needed])
-    headings = {_RAW + name: faults[name] for name in needed}
-    other = no_payment(parsed, _cells(parsed), headings, lacking)
-    fate = ibis.cases(
-        (other.notnull(), other), (faulty, "rejected"), (parsed.visit_date > as_of, "after_as_of"), else_="kept"
-    )
-    return parsed.mutate(fate=fate)
-
-
-def _with_copies(lines: ir.Table, spec) -> ir.Table:
-    """Exact copies of a line with the same receipt are duplicates, all but the first."""
-    if not spec.columns.receipt_id:
-        return lines
-    names = _cells(lines)
-    usable = lines.receipt_id.notnull() & (lines.fate.isin(["kept", "after_as_of"]))
-    # Few lines share a digest: only these are compared cell by cell.
-    told = [lines[_RAW + name].cast(str).fill_null("").hash() for name in ("receipt_id", "patient_id", "amount")]
-    marked = lines.mutate(digest=functools.reduce(operator.xor, told))
-    shared = marked.filter(usable).group_by("digest").aggregate(times=ibis._.count())
-    shared = computed(shared.filter(shared.times > 1).select("digest"))
-    if not shared.count().execute():
-        return lines
-    alike = marked.semi_join(shared, "digest")
-    order = ibis.window(group_by=[*names, "fate"], order_by=[FILE, ROW])
-    again = (ibis.row_number().over(order) > 0) & alike.receipt_id.notnull()
-    again &= alike.fate.isin(["kept", "after_as_of"])
-    alike = alike.mutate(fate=again.ifelse("duplicates", alike.fate))
-    return computed(ibis.union(marked.anti_join(shared, "digest"), alike).drop("digest"))
-
-
-def _cells(lines: ir.Table) -> list[str]:
-    """The cells of a line as the export has them, in its order."""
-    return [name for name in lines.columns if name.startswith((UNMAPPED, _RAW))]
+    fate = ibis.cases((faulty, "rejected"), (parsed.visit_date > as_of, "after_as_of"), else_="kept")
+    lines = with_no_payments(parsed.mutate(fate=fate), cell_names(parsed), headings, lacking)
+    lines = lines.mutate(fate=lines.no_payment.fill_null(lines.fate)).drop("no_payment")
+    return lines.drop(*cell_names(lines)) if export.numbered else lines
 
 
 def _as_text(cell: ir.Column) -> ir.StringColumn:
@@ -261,18 +265,18 @@ def _account(export: Export, lines: ir.Table) -> tuple[dict, int]:
 
 def _set_aside(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:
     """One row a cell that could not be read, or a line that is no payment, with the whole line as the export has it."""
-    line = ibis.literal(spec.delimiter).join([_as_text(lines[name]) for name in _cells(lines)])
-    place = {"file": lines[FILE], "row": lines[ROW]}
+    line = ibis.literal(spec.delimiter).join([_as_text(lines[name]) for name in cell_names(lines)])
+    where = {"file": lines[FILE], "row": lines[ROW]}
     rejected = lines.fate == "rejected"
     parts = [
         lines.filter(rejected & lines[f"fault_{name}"].notnull()).select(
-            **place, column=ibis.literal(heading), reason=lines[f"fault_{name}"], line=line
+            **where, column=ibis.literal(heading), reason=lines[f"fault_{name}"], line=line
         )
         for name, heading in faults.items()
     ]
     parts += [
         lines.filter(lines.fate == fate).select(
-            **place, column=ibis.literal(""), reason=ibis.literal(reason), line=line
+            **where, column=ibis.literal(""), reason=ibis.literal(reason), line=line
         )
         for fate, (_, reason) in _BESIDE.items()
     ]
@@ -285,7 +289,7 @@ def _rejected_by_rule(rejects: pd.DataFrame) -> int:
     return int(alone.sum())
 
 
-def _problems(rejects: pd.DataFrame, lines: ir.Table, faults: dict[str, str], spec) -> list[Problem]:
+def _problems(rejects: pd.DataFrame, lines: ir.Table | None, faults: dict[str, str], spec) -> list[Problem]:
     """One problem a kind of fault: the first place, what, what to do, how many."""
     problems = []
     names = {heading: name for name, heading in faults.items()}
@@ -297,17 +301,11 @@ def _problems(rejects: pd.DataFrame, lines: ir.Table, faults: dict[str, str], sp
         if reason in {"not a number", "not a date"}:
             here = (lines[FILE] == first.file) & lines[f"fault_{name}"].notnull()
             here &= lines[ROW].isnull() if pd.isna(first.row) else lines[ROW] == int(first.row)
-            what += f" ({_shape(str(lines.filter(here).select(_RAW + name).limit(1).execute().iloc[0, 0]))})"
+            what += f" ({_shape(str(lines.filter(here).select(RAW + name).limit(1).execute().iloc[0, 0]))})"
         check = "broken_lines" if not name else reason.replace(" ", "_")
         check = {"a_test_patient": "test_patients", "rounded_by_a_spreadsheet": "rounded_ids"}.get(check, check)
         problems.append(Problem(place(first, column), what, _remedy(name, reason, spec), len(group), check, "rejected"))
     return problems
-
-
-def place(row, column: str = "") -> str:
-    """Where a line stands, for messages: file, row where there is one, heading."""
-    where = row.file if pd.isna(row.row) else f"{row.file}:{int(row.row)}"
-    return f"{where} «{column}»" if column else where
 
 
 def _beside(rejects: pd.DataFrame, export: Export) -> list[Problem]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import functools
-import importlib
 import io
 import re
 from collections import deque
@@ -26,6 +24,7 @@ import pyarrow.compute
 import pyarrow.csv
 
 from rfmkit.data.cells import TYPED
+from rfmkit.data.columns_of_bytes import as_text, empty, padded, signs_of, without_blank_lines
 from rfmkit.data.inputs import InputFile
 from rfmkit.data.origin import HEADER_LINES, REJECT_COLUMNS, ROW, check_delimiter, header_line, places
 from rfmkit.data.totals import told_by_text
@@ -37,8 +36,8 @@ _LONGEST_CELL = 1 << 24
 csv.field_size_limit(_LONGEST_CELL)
 #: Chunks that are parted while others are decoded.
 _AHEAD = 2
-_NO_TEXT = re.compile(f"[\0{TYPED}]".encode())
-_ASCII = "".join(map(chr, range(128)))
+#: Bytes that no text has; each is looked for by itself, which is many times faster than by a pattern.
+_NO_TEXT = (b"\0", TYPED.encode())
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -87,6 +86,12 @@ class DelimitedFile:
         names = [(name, pa.string()) for name in self._places]
         self.schema = pa.schema([*names, (ROW, pa.int64())])
         self._broken: list[tuple[int, str, str]] = []
+        self._padded: set[str] = set()
+
+    @property
+    def tidy(self) -> frozenset[str]:
+        """The columns in which no cell has blanks at its ends."""
+        return frozenset(self._places) - self._padded
 
     @property
     def broken(self) -> pd.DataFrame:
@@ -112,10 +117,10 @@ class DelimitedFile:
                     row, skip = row + skip, 0
                 waiting.append(pool.submit(self._part, chunk))
                 if len(waiting) > _AHEAD:
-                    batch, row = self._numbered(*waiting.popleft().result(), row)
+                    batch, row = self._numbered(waiting.popleft().result(), row)
                     yield batch
             while waiting:
-                batch, row = self._numbered(*waiting.popleft().result(), row)
+                batch, row = self._numbered(waiting.popleft().result(), row)
                 yield batch
 
     def _all_chunks(self) -> Iterator[_Chunk]:
@@ -124,8 +129,8 @@ class DelimitedFile:
             yield first
         yield from self._chunks
 
-    def _part(self, chunk: _Chunk) -> tuple[list[pa.Array] | None, list[tuple[int, str, str]], bool]:
-        """The mapped columns of whole rows, and those rows, by their place, that have too few or too many cells."""
+    def _part(self, chunk: _Chunk) -> _Rows:
+        """The rows of a chunk in columns; those that have too few or too many cells are kept aside."""
         broken: list[tuple[int, str, str]] = []
 
         def keep_aside(row) -> str:
@@ -139,22 +144,23 @@ class DelimitedFile:
             with suppress(pa.ArrowInvalid):
                 cells = self._parted(chunk.content, pa.binary())
                 try:
-                    return [_decoded_cells(column, self._text) for column in cells], broken, quoted
+                    read = [as_text(column, self._text.encoding) for column in cells]
+                    return _Rows([text for text, _ in read], [spaced for _, spaced in read], [], quoted)
                 except UnicodeDecodeError:
                     self._text.decoded(chunk)  # tells the line
                     raise
         content = self._text.decoded(chunk).encode() if self._text.signs else chunk.content
         try:
-            cells = self._parted(content, pa.string(), keep_aside) if content else None
+            cells = self._parted(content, pa.string(), keep_aside) if content else []
         except pa.ArrowInvalid as error:
             self._text.decoded(chunk)  # text in another encoding is told as that
             if "Empty CSV" in str(error):
-                return None, broken, quoted
+                return _Rows([], [], broken, quoted)
             fix = "Check delimiter in the clinic file, and quotation marks in the export."
             raise ExportError(Problem(self.file.name, "cannot be read as lines of cells", fix)) from None
         if broken:
             self._text.decoded(chunk)  # Arrow looks at the signs of whole rows only
-        return cells, broken, quoted
+        return _Rows(cells, [padded(column) for column in cells], broken, quoted)
 
     def _parted(self, content: bytes, kind: pa.DataType, keep_aside: Callable | None = None) -> list[pa.Array]:
         """The mapped columns of rows."""
@@ -174,24 +180,32 @@ class DelimitedFile:
         )
         return [table.column(position).combine_chunks() for position in self._places.values()]
 
-    def _numbered(
-        self, columns: list[pa.Array] | None, broken: list[tuple[int, str, str]], quoted: bool, row: int
-    ) -> tuple[pa.RecordBatch, int]:
+    def _numbered(self, rows: _Rows, row: int) -> tuple[pa.RecordBatch, int]:
         """A batch with its rows' numbers and without blank lines, and the number of the row behind it."""
-        whole = len(columns[0]) if columns else 0
-        after = row + whole + len(broken)
-        rows = np.delete(np.arange(row, after), [place for place, _, _ in broken])
+        whole = len(rows.columns[0]) if rows.columns else 0
+        after = row + whole + len(rows.broken)
+        numbers = np.delete(np.arange(row, after), [place for place, _, _ in rows.broken])
         self._broken += [
             (row + place, told_by_text(line, self.spec.delimiter) or reason, line)
-            for place, reason, line in broken
+            for place, reason, line in rows.broken
             if line.strip(" \u00a0\t\r\n")
         ]
-        if columns is None:
-            return _empty(self.schema), after
-        if quoted:
-            _refuse_swallowed_lines(self.file, columns, rows, self.spec.delimiter)
-        batch = pa.record_batch([*columns, pa.array(rows)], schema=self.schema)
-        return _without_blank_lines(batch, len(self._places)), after
+        self._padded |= {name for name, spaced in zip(self._places, rows.padded, strict=False) if spaced}
+        if not rows.columns:
+            return empty(self.schema), after
+        if rows.quoted:
+            _refuse_swallowed_lines(self.file, rows.columns, numbers, self.spec.delimiter)
+        batch = pa.record_batch([*rows.columns, pa.array(numbers)], schema=self.schema)
+        return without_blank_lines(batch, len(self._places)), after
+
+
+class _Rows(NamedTuple):
+    """The rows of a chunk: the columns of the whole ones, and by their place those with too few or too many cells."""
+
+    columns: list[pa.StringArray]
+    padded: list[bool]
+    broken: list[tuple[int, str, str]]
+    quoted: bool
 
 
 class _Chunk(NamedTuple):
@@ -242,8 +256,9 @@ class _Text:
                         raise self._not_so(row) from None
                     except UnicodeError:
                         raise self._not_so(1) from None
-                if stray := re.search(_NO_TEXT, block):
-                    lines += rest.count(b"\n") + block[: stray.start()].count(b"\n")
+                stray = [at for at in map(block.find, _NO_TEXT) if at >= 0]
+                if stray:
+                    lines += rest.count(b"\n") + block[: min(stray)].count(b"\n")
                     fix = "Write its real encoding in the clinic file (utf-16?), or export it again."
                     raise ExportError(Problem(f"{self._file.name}:{lines}", "holds bytes that are no text", fix))
                 if lines == 1 and not self.signs:
@@ -263,34 +278,8 @@ class _Text:
         return ClinicFileError(Problem(f"{self._file.name}:{line}", f"is not {self._of_file} text", fix))
 
 
-@functools.lru_cache
-def signs_of(encoding: str) -> str | None:
-    """The sign of each byte, where an encoding has one for every byte and those of ASCII are its own."""
-    name = codecs.lookup(encoding).name.replace("-", "_")
-    with suppress(ModuleNotFoundError):
-        table = getattr(importlib.import_module(f"encodings.{name}"), "decoding_table", "")
-        return table if len(table) == 256 and table.startswith(_ASCII) else None
-
-
-def _decoded_cells(column: pa.BinaryArray, text: _Text) -> pa.StringArray:
-    """Cells of bytes that are signs as text: those of ASCII are text already."""
-    _, offsets, content = column.buffers()
-    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    content = np.frombuffer(content or b"", np.uint8)[: ends[-1]]
-    if content.max(initial=0) < 128:
-        return column.cast(pa.string())
-    decoded = content.tobytes().decode(text.encoding).encode()
-    lengths = np.array([len(sign.encode(errors="replace")) for sign in text.signs], np.int32)
-    starts = np.concatenate([[0], np.cumsum(lengths[content])]).astype(np.int32)
-    return pa.StringArray.from_buffers(len(column), pa.py_buffer(starts[ends]), pa.py_buffer(decoded))
-
-
 def _lines_in(content: bytes) -> int:
     return content.count(b"\n")
-
-
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
 
 
 def _first_lines(chunk: str, file: InputFile, spec) -> list[tuple[int, list[str]]]:
@@ -361,15 +350,6 @@ def _refuse_swallowed_lines(file: InputFile, columns: list[pa.Array], rows: np.n
             where = f"{file.name}:{rows[swallowing.argmax()]}"
             fix = "A quotation mark is missing or stray there: correct the export, or write it with another delimiter."
             raise ExportError(Problem(where, "a quoted cell holds whole lines", fix, int(swallowing.sum())))
-
-
-def _without_blank_lines(batch: pa.RecordBatch, cells: int) -> pa.RecordBatch:
-    blank = pa.compute.equal(batch.column(0), "")
-    for position in range(1, cells):
-        if not pa.compute.any(blank).as_py():
-            return batch
-        blank = pa.compute.and_(blank, pa.compute.equal(batch.column(position), ""))
-    return batch.filter(pa.compute.invert(blank)) if pa.compute.any(blank).as_py() else batch
 
 
 def _single_spaced(text: str) -> str:

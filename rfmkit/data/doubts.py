@@ -8,7 +8,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from rfmkit.data.origin import FILE, ROW, mapped_columns
+from rfmkit.data.copies import equal_lines
+from rfmkit.data.origin import FILE, ROW, Export, mapped_columns, place
 from rfmkit.errors import Problem
 
 #: How test patients are called; a clinic's own rule stands in ``test_patients``.
@@ -27,7 +28,7 @@ _LATE_DAYS = 5
 
 
 def doubts(
-    lines: ir.Table, kept: ir.Table, spec, *, cells: list[str], as_of: dt.date, people: pd.DataFrame | None
+    lines: ir.Table, kept: ir.Table, spec, *, export: Export, as_of: dt.date, people: pd.DataFrame | None
 ) -> list[Problem]:
     """Tell what was seen in lines that were used.
 
@@ -38,8 +39,8 @@ def doubts(
     kept : ibis.Table
         Those that were kept.
     spec : rfmkit.clinic.Transactions
-    cells : list of str
-        The columns of a line as the export has them.
+    export : Export
+        Where their cells are.
     as_of : datetime.date
     people : pandas.DataFrame or None
         The clinic's patients, by ``patient_id``, where there is a file of them.
@@ -53,27 +54,26 @@ def doubts(
     # Most exports have few of these: one look tells which to go into.
     is_kept = lines.fate == "kept"
     seen = lines.aggregate(
-        duplicates=(lines.fate == "duplicates").sum(),
-        after_as_of=(lines.fate == "after_as_of").sum(),
-        tests=(is_kept & lines.patient_id.re_search(_TESTS)).sum(),
-        refunds=(is_kept & (lines.amount < 0)).sum(),
-        free=(is_kept & (lines.amount == 0)).sum(),
+        duplicates=lines.count(where=lines.fate == "duplicates"),
+        after_as_of=lines.count(where=lines.fate == "after_as_of"),
+        tests=lines.count(where=is_kept & lines.patient_id.re_search(_TESTS)),
+        refunds=lines.count(where=is_kept & (lines.amount < 0)),
+        free=lines.count(where=is_kept & (lines.amount == 0)),
     )
     seen = seen.execute().iloc[0]
     return [
         *(_lines_left_out(lines, as_of) if seen["duplicates"] or seen["after_as_of"] else []),
-        *_equal_lines(kept, spec, cells),
+        *equal_lines(kept, export, spec),
         *(_likely_tests(kept, headings) if seen["tests"] else []),
         *(_refunds(kept, headings) if seen["refunds"] else []),
         *(_prepaid(kept) if seen["free"] else []),
         *_strangers(kept, people, headings),
-        *_calendar(kept, as_of),
+        *_calendar(kept, export.first, as_of),
     ]
 
 
 def _first(table: ir.Table) -> str:
-    row = table.select(file=FILE, row=ROW).order_by(["file", "row"]).limit(1).execute().iloc[0]
-    return row.file if pd.isna(row.row) else f"{row.file}:{int(row.row)}"
+    return place(table.select(file=FILE, row=ROW).order_by(["file", "row"]).limit(1).execute().iloc[0])
 
 
 def _lines_left_out(lines: ir.Table, as_of: dt.date) -> list[Problem]:
@@ -87,25 +87,6 @@ def _lines_left_out(lines: ir.Table, as_of: dt.date) -> list[Problem]:
             check = {"duplicates": "copies"}.get(fate, fate)
             found.append(Problem(_first(some), what, "", count, check, done))
     return found
-
-
-def _equal_lines(kept: ir.Table, spec, cells: list[str]) -> list[Problem]:
-    """Equal lines that no receipt tells apart."""
-    if spec.columns.receipt_id:
-        return []
-    groups = kept.mutate(
-        digest=ibis.literal("\x1f").join([kept[name].cast(str).fill_null("") for name in cells]).hash()
-    )
-    groups = groups.group_by("digest").aggregate(times=ibis._.count(), file=groups[FILE].min(), row=groups[ROW].min())
-    groups = groups.filter(groups.times > 1)
-    row = groups.aggregate(lines=groups.times.sum(), groups=groups.count(), file=groups.file.min()).execute().iloc[0]
-    if not row["groups"]:
-        return []
-    first = groups.order_by(["file", "row"]).limit(1).execute().iloc[0]
-    where = first.file if pd.isna(first.row) else f"{first.file}:{int(first.row)}"
-    what = "lines equal to an earlier one, and no receipt number to tell copies from purchases"
-    fix = "They are kept; map receipt_id to have real copies dropped."
-    return [Problem(where, what, fix, int(row["lines"] - row["groups"]), "equal_lines", "kept")]
 
 
 def _likely_tests(kept: ir.Table, headings: dict[str, str]) -> list[Problem]:
@@ -166,12 +147,12 @@ def _strangers(kept: ir.Table, people: pd.DataFrame | None, headings: dict[str, 
     return [Problem(where, what, fix, int(strange["lines"].sum()), "unknown_patients", "kept")]
 
 
-def _calendar(kept: ir.Table, as_of: dt.date) -> list[Problem]:
+def _calendar(kept: ir.Table, file: str, as_of: dt.date) -> list[Problem]:
     """Open days without a visit, an end before the month's, and a month with half the usual lines."""
     sales = kept.filter(kept.amount >= 0)
     days = sales.group_by("visit_date").aggregate(lines=sales.count()).order_by("visit_date").execute()
     lines = days.set_index(pd.to_datetime(days["visit_date"]))["lines"]
-    file, last = str(kept[FILE].min().execute()), lines.index[-1]
+    last = lines.index[-1]
     found = []
     gaps = closed_days(lines)
     if len(gaps):

@@ -1,9 +1,11 @@
-"""What differs from engine to engine: where a table may be kept while it is worked on."""
+"""What differs from engine to engine: where a table is kept while it is worked on, and how equals are found fastest."""
 
 from __future__ import annotations
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
 
 
 def computed(table: ir.Table) -> ir.Table:
@@ -11,14 +13,44 @@ def computed(table: ir.Table) -> ir.Table:
 
     DuckDB and Spark keep it until the connection ends; PostgreSQL is only read, so there it stays a query.
     """
-    backend = table.get_backend()
+    backend, name = table.get_backend(), ibis.util.gen_name("rfmkit")
     match backend.name:
         case "duckdb":
-            return backend.create_table(ibis.util.gen_name("rfmkit"), table, temp=True)
+            # Not by Ibis, which goes through the whole expression again to see what it is made of.
+            backend.raw_sql(f"CREATE TEMP TABLE {name} AS {backend.compile(table)}")
         case "pyspark":
             # Not by Ibis, which asks at once whether it is kept, and a remote session does not know yet.
-            name = ibis.util.gen_name("rfmkit")
             backend.raw_sql(backend.compile(table)).cache().createOrReplaceTempView(name)
-            return backend.table(name)
         case _:
             return table
+    return backend.table(name)
+
+
+def repeated(numbers: ir.Table) -> ir.Table | None:
+    """The numbers of a column that stand there more than once, each once; None where there is none.
+
+    Among hardly any equal numbers DuckDB would make a group of each, which takes many times as long as to sort them
+    here; on a cluster they are too many to be sorted here.
+
+    Parameters
+    ----------
+    numbers : ibis.Table
+        With a single column of whole numbers; missing ones are passed over.
+    """
+    (name,) = numbers.columns
+    backend = numbers.get_backend()
+    known = numbers.filter(numbers[name].notnull())
+    if backend.name == "duckdb":
+        found = repeated_numbers(known.to_pyarrow()[name].to_numpy())
+        table = ibis.util.gen_name("rfmkit")
+        backend.con.register(table, pa.table({name: found}))
+        return backend.table(table) if len(found) else None
+    times = known.group_by(name).aggregate(times=ibis._.count())
+    found = computed(times.filter(times.times > 1).select(name))
+    return found if found.count().execute() else None
+
+
+def repeated_numbers(numbers: np.ndarray) -> np.ndarray:
+    """The numbers that stand more than once."""
+    numbers = np.sort(numbers)
+    return np.unique(numbers[1:][numbers[1:] == numbers[:-1]])

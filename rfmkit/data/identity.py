@@ -10,8 +10,7 @@ import pandas as pd
 import scipy.sparse
 import scipy.sparse.csgraph
 
-from rfmkit.data.checks import place
-from rfmkit.data.origin import FILE, ROW
+from rfmkit.data.origin import FILE, ROW, place
 from rfmkit.data.people import one_row_each
 from rfmkit.errors import Problem
 

@@ -12,6 +12,8 @@ import pandas as pd
 from rfmkit.errors import ClinicFileError, ExportError, Problem, raise_all
 
 FILE, ROW = "_file", "_row"
+#: In front of a column's name: its cells as the export has them.
+RAW = "raw_"
 #: Columns of an export that the clinic file does not map keep their heading behind this mark.
 UNMAPPED = "_cell:"
 REJECT_COLUMNS = ["file", "row", "column", "reason", "line"]
@@ -36,17 +38,44 @@ class Export:
         Lines above the headings.
     first : str
         The first file.
+    numbered : bool
+        Whether a file and a row name one line.
+    tidy : frozenset of str
+        Columns of text that are known to have no blanks at the ends of their cells.
     """
 
     cells: ir.Table
     broken: pd.DataFrame
     titles: int = 0
     first: str = ""
+    numbered: bool = True
+    tidy: frozenset[str] = frozenset()
 
 
 def mapped_columns(spec) -> dict[str, str]:
     """rfmkit's names and the headings that the clinic file gives them."""
     return {name: heading for name, heading in spec.columns.model_dump().items() if heading is not None}
+
+
+def raw_cells(table: ir.Table, spec) -> ir.Table:
+    """The cells of an export under the names that they have beside what was read of them."""
+    return table.rename({RAW + name: name for name in mapped_columns(spec)})
+
+
+def cell_names(lines: ir.Table) -> list[str]:
+    """The columns of lines that are cells as the export has them, in its order."""
+    return [name for name in lines.columns if name.startswith((UNMAPPED, RAW))]
+
+
+def with_cells(lines: ir.Table, export: Export, spec) -> ir.Table:
+    """Some lines with their cells as the export has them; these are not carried along where they can be found again."""
+    return lines.inner_join(raw_cells(export.cells, spec), [FILE, ROW]) if export.numbered else lines
+
+
+def place(row, column: str = "") -> str:
+    """Where a line stands, for messages: file, row where there is one, heading."""
+    where = row.file if pd.isna(row.row) else f"{row.file}:{int(row.row)}"
+    return f"{where} «{column}»" if column else where
 
 
 def header_line(lines: list[tuple[int, list[str]]], spec) -> int:

@@ -12,9 +12,9 @@ import pandas as pd
 
 from rfmkit.data import cells
 from rfmkit.data.answers import CONSENTED, NO_SEX, NOT_CONSENTED, NOT_OPTED_OUT, OPTED_OUT, SEXES, folded, tidy
-from rfmkit.data.checks import MOST_REJECTED, place
+from rfmkit.data.checks import MOST_REJECTED
 from rfmkit.data.contacts import read_emails, read_phones
-from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, Export, mapped_columns
+from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, Export, mapped_columns, place
 from rfmkit.data.readings import settled
 from rfmkit.data.totals import TITLE, TOTAL, told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem

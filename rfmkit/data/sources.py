@@ -25,6 +25,7 @@ WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 #: Merged cells repeat their value for every line, except amounts: one payment is one payment.
 _MONEY = ("amount", "discount", "bonus_accrued", "bonus_redeemed")
 _NUMBERS = (*_MONEY, "quantity", "days_supply")
+_NONE_BROKEN = pd.DataFrame(columns=REJECT_COLUMNS)
 _DAYS = (
     "visit_date",
     "birth_date",
@@ -66,13 +67,10 @@ def read_export(sources: list[InputFile | InputTable], spec, scratch: Path) -> E
         fix = "Name files of one kind: the same lines in two kinds would be counted twice."
         raise ClinicFileError(Problem(spec.source, f"names {' and '.join(sorted(kinds))} files together", fix))
     read = {"CSV": _read_delimited, "Excel": _read_workbook, "Parquet": _read_parquet}
-    tables, broken, titles, errors = [], [pd.DataFrame(columns=REJECT_COLUMNS)], 0, []
+    exports, errors = [], []
     for number, file in enumerate(sources):
         try:
-            table, faults, above = read[kind_of(file.path)](con, file, spec, f"file_{number}", scratch)
-            tables.append(table)
-            broken += [faults] if len(faults) else []
-            titles += above
+            exports.append(read[kind_of(file.path)](con, file, spec, f"file_{number}", scratch))
         except RfmkitError as error:
             errors.append(error)
         except OSError as error:
@@ -80,10 +78,10 @@ def read_export(sources: list[InputFile | InputTable], spec, scratch: Path) -> E
                 raise SurroundingsError(unreadable(file.name, error)) from None
             raise
     raise_all(errors)
-    cells, faults = _together(tables), pd.concat(broken, ignore_index=True)
-    if not len(faults) and not cells.count().execute():
-        raise ExportError(Problem(sources[0].name, "has a header and no line", "Export it again."))
-    return Export(cells, faults, titles, sources[0].name)
+    export = _together(exports)
+    if not len(export.broken) and not export.cells.count().execute():
+        raise ExportError(Problem(export.first, "has a header and no line", "Export it again."))
+    return export
 
 
 def kind_of(path: Path) -> str:
@@ -92,8 +90,20 @@ def kind_of(path: Path) -> str:
     return "Parquet" if ending in PARQUET else "Excel" if ending in WORKBOOKS else "CSV"
 
 
-def _together(tables: list[ir.Table]) -> ir.Table:
-    """Files as one table; a column that a file does not have is empty there, one of two types is text."""
+def _together(exports: list[Export]) -> Export:
+    """Files as one export."""
+    broken = [export.broken for export in exports if len(export.broken)]
+    return Export(
+        _in_one_table([export.cells for export in exports]),
+        pd.concat(broken, ignore_index=True) if broken else exports[0].broken,
+        sum(export.titles for export in exports),
+        exports[0].first,
+        tidy=frozenset.intersection(*[export.tidy for export in exports]),
+    )
+
+
+def _in_one_table(tables: list[ir.Table]) -> ir.Table:
+    """A column that a file does not have is empty there, one of two types is text."""
     if len(tables) == 1:
         return tables[0]
     # An engine does not tell small letters from capitals in names: a heading is spelled as the first file has it.
@@ -119,11 +129,11 @@ def _together(tables: list[ir.Table]) -> ir.Table:
     return ibis.union(*filled)
 
 
-def _read_delimited(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
+def _read_delimited(con, file: InputFile, spec, name: str, scratch: Path) -> Export:
     """The cells of a text file."""
     text = DelimitedFile(file, spec)
     table = _staged(con, name, text.schema, text.batches(), scratch)
-    return table.mutate(**{FILE: ibis.literal(file.name)}), text.broken, text.titles
+    return Export(table.mutate(**{FILE: ibis.literal(file.name)}), text.broken, text.titles, file.name, tidy=text.tidy)
 
 
 def _staged(con, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], scratch: Path) -> ir.Table:
@@ -136,7 +146,7 @@ def _staged(con, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
     return con.table(name)
 
 
-def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
+def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> Export:
     """The cells of the one sheet that has every heading the clinic file names."""
     from rfmkit.data.workbooks import MERGED, NO_VALUE, TYPED, stage_workbook
 
@@ -187,7 +197,7 @@ def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> tupl
         columns[one] = kept_so.ifelse(TYPED_CELL + cell, cell) if one in (*_DAYS, *_NUMBERS) else cell
     read = lines.select(**columns, **{FILE: ibis.literal(file.name), ROW: lines["_row"].cast("int64")})
     blank = ibis.and_(*[read[one].fill_null("") == "" for one in positions])
-    return read.filter(~blank), pd.DataFrame(columns=REJECT_COLUMNS), above
+    return Export(read.filter(~blank), _NONE_BROKEN, above, file.name)
 
 
 def _no_cell(file: InputFile) -> ExportError:
@@ -212,7 +222,7 @@ def _refuse_missing_values(lines: ir.Table, positions: dict[str, int], file: Inp
         raise ExportError(problems)
 
 
-def _read_parquet(con, file: InputFile, spec, name: str, scratch: Path) -> tuple[ir.Table, pd.DataFrame, int]:
+def _read_parquet(con, file: InputFile, spec, name: str, scratch: Path) -> Export:
     """The cells of a Parquet file, typed as they are.
 
     Arrow reads it, since the engine takes some damaged pages for others, folders for columns and a name for a pattern.
@@ -232,7 +242,7 @@ def _read_parquet(con, file: InputFile, spec, name: str, scratch: Path) -> tuple
         if error.errno is not None:
             raise
         raise ExportError(_damaged(file)) from None  # Arrow's word for a footer that makes no sense
-    return _typed_cells(table, headings, positions, file.name, spec), pd.DataFrame(columns=REJECT_COLUMNS), 0
+    return Export(_typed_cells(table, headings, positions, file.name, spec), _NONE_BROKEN, first=file.name)
 
 
 def _numbered(parquet: pa.parquet.ParquetFile, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -267,7 +277,7 @@ def _read_table(source: InputTable, spec, scratch: Path) -> Export:
     cells = _typed_cells(table, headings, places(source.name, 1, headings, spec), source.name, spec)
     if not cells.count().execute():
         raise ExportError(Problem(source.name, "has no line", "Export it again."))
-    return Export(cells, pd.DataFrame(columns=REJECT_COLUMNS), first=source.name)
+    return Export(cells, _NONE_BROKEN, first=source.name, numbered=False)
 
 
 def _typed_cells(table: ir.Table, headings: list[str], positions: dict[str, int], source: str, spec) -> ir.Table:

@@ -34,10 +34,8 @@ _LABEL_AND_SUM = 2
 _NARROW = 4
 
 
-def no_payment(
-    lines: ir.Table, cells: list[str], headings: dict[str, str], faulty: ir.BooleanColumn
-) -> ir.StringColumn:
-    """Why a line is none of the clinic's payments: "total", "title", "blank", or missing.
+def with_no_payments(lines: ir.Table, cells: list[str], headings: dict[str, str], faulty: ir.BooleanColumn) -> ir.Table:
+    """Add ``no_payment``, why a line is none: "total", "title", "blank", or missing.
 
     Parameters
     ----------
@@ -57,19 +55,23 @@ def no_payment(
     heading of a group has, or repeats the headings, as every page of a printed list does.
     """
     texts = [lines[name].cast(str).fill_null("") for name in cells]
-    said = ibis.or_(*[one.re_search(_PATTERN) for one in texts])
     filled = sum((one.strip() != "").ifelse(1, 0) for one in texts)
+    # Of its own step, since it is asked for often; and only where it will be.
+    lines = lines.mutate(filled=faulty.ifelse(filled, ibis.null("int64")))
+    texts = [lines[name].cast(str).fill_null("") for name in cells]
+    said = ibis.or_(*[one.re_search(_PATTERN) for one in texts])
     again = ibis.and_(*[lines[name].cast(str).strip() == heading for name, heading in headings.items()])
     dayless, nobody = lines.visit_date.isnull(), lines.patient_id.isnull()
     labelled = nobody | lines.patient_id.re_search(_PATTERN)
-    label_and_sum = nobody & (filled == _LABEL_AND_SUM) & lines.fault_amount.isnull() & (len(cells) > _NARROW)
-    return ibis.cases(
-        (~faulty, ibis.null(str)),
-        (filled == 0, "blank"),
+    label_and_sum = nobody & (lines.filled == _LABEL_AND_SUM) & lines.fault_amount.isnull() & (len(cells) > _NARROW)
+    why = ibis.cases(
+        (lines.filled.isnull(), ibis.null(str)),
+        (lines.filled == 0, "blank"),
         (dayless & ((labelled & said) | label_and_sum), "total"),
-        ((filled <= 1) | again, "title"),
+        ((lines.filled <= 1) | again, "title"),
         else_=ibis.null(str),
     )
+    return lines.mutate(no_payment=why).drop("filled")
 
 
 def told_by_text(line: str, delimiter: str) -> str | None:
