@@ -189,8 +189,12 @@ def freeze(
         what = f"{study.month} has no cuts: {study.reader.reason(reason)}"
         raise ClinicFileError(Problem(clinic.name, what, "Name a month with more patients.")) from None
     rfm = study.clinic.rfm
-    typer.echo(f'[rfm]\nscoring = "threshold"  # the cuts of {study.month}\nbins = {rfm.bins}\n')
-    typer.echo("[rfm.thresholds]  # within so many days; more than so many visits; more than so much money")
+    by_recall = rfm.recency_by == "recall"
+    recency, days = (
+        ('recency_by = "recall"\n', "so many days overdue at most") if by_recall else ("", "within so many days")
+    )
+    typer.echo(f'[rfm]\n{recency}scoring = "threshold"  # the cuts of {study.month}\nbins = {rfm.bins}\n')
+    typer.echo(f"[rfm.thresholds]  # {days}; more than so many visits; more than so much money")
     for measure, limits in cuts_as_thresholds(cuts).items():
         typer.echo(f"{measure} = {limits}")
     return 0

@@ -32,6 +32,7 @@ _TYPES = {
     "visit_date": "date",
     "amount": "decimal(18, 2)",
     "receipt_id": "string",
+    "service": "string",
     "category": "string",
     "branch": "string",
 }

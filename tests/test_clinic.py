@@ -91,6 +91,19 @@ CASES = [
         "[rfm.thresholds]\nrecency_days = [30, 7]\nvisit_count = [1]\ntotal_spend = [1]\n[clv]",
         "own.toml [rfm.thresholds] recency_days: must be in ascending order",
     ),
+    ("[clv]", '[rfm]\nrecency_by = "recall"\n[clv]', 'recency_by = "recall" needs the part [recall]'),
+    (
+        "[clv]",
+        '[rfm]\nrecency_by = "recall"\n[recall]\ndefault = 180\n[clv]',
+        'recency_by = "recall" needs the column service or category',
+    ),
+    ("[clv]", "[recall]\ndefault = 9\ncategory = {a = 5}\n[clv]", "[recall.category] needs the column category"),
+    ("[clv]", "[recall]\ndefault = 0\n[clv]", "own.toml [recall] default: should be greater than or equal to 1."),
+    (
+        "[clv]",
+        '[rfm]\nscoring = "threshold"\n[rfm.thresholds]\ndays_overdue = [7]\nvisit_count = []\ntotal_spend = []\n[clv]',
+        'own.toml rfm: recency_by = "visit" needs thresholds of recency_days, and of no other',
+    ),
     (
         "[clv]",
         '[report]\nlogo = "../../logo.png"\n[clv]',

@@ -13,6 +13,8 @@ import pandas as pd
 #: Each measure and whether a smaller value is the better one.
 MEASURES = {"recency_days": True, "visit_count": False, "total_spend": False}
 SCORES = {"recency_days": "recency_score", "visit_count": "frequency_score", "total_spend": "monetary_score"}
+#: What the recency score may be of instead: days past the recall interval, negative before it is over.
+OVERDUE = "days_overdue"
 
 
 @dataclass(frozen=True)
@@ -21,17 +23,43 @@ class RfmCuts:
 
     Attributes
     ----------
-    recency_days, visit_count, total_spend : tuple of float
+    recency_days, visit_count, total_spend, days_overdue : tuple of float
         For the scores 2, 3, … the value that earns it: a patient has the score 1 + the number of cuts that the value is
-        not worse than. A tuple is shorter than bins − 1 where nobody could earn the highest scores.
+        not worse than. A tuple is shorter than bins − 1 where nobody could earn the highest scores. The recency score
+        is of `recency_days` or of `days_overdue`; the other is None.
     """
 
-    recency_days: tuple[float, ...]
+    recency_days: tuple[float, ...] | None
     visit_count: tuple[float, ...]
     total_spend: tuple[float, ...]
+    days_overdue: tuple[float, ...] | None = None
+
+    @property
+    def recency(self) -> str:
+        """The measure that the recency score is of."""
+        return "recency_days" if self.days_overdue is None else OVERDUE
+
+    @property
+    def levels(self) -> dict[str, tuple[float, ...]]:
+        """The three measures that are scored, recency first, each with its cuts."""
+        return {measure: getattr(self, measure) for measure in _measures(self.recency)}
 
 
-def rfm_cuts(rfm: pd.DataFrame, bins: int = 5) -> RfmCuts:
+def score_of(measure: str) -> str:
+    """The column that holds a measure's score."""
+    return SCORES["recency_days" if measure == OVERDUE else measure]
+
+
+def _measures(recency: str) -> dict[str, bool]:
+    """The measures, and whether less is better, where the recency score is of the measure `recency`."""
+    return {recency if name == "recency_days" else name: less for name, less in MEASURES.items()}
+
+
+def _cuts(found: Mapping[str, tuple]) -> RfmCuts:
+    return RfmCuts(**{"recency_days": None, **found})
+
+
+def rfm_cuts(rfm: pd.DataFrame, bins: int = 5, *, recency: str = "recency_days") -> RfmCuts:
     """Find the cuts that put about equal numbers of patients in each score.
 
     For s = 2 … `bins`, cut s is the worst observed value v with bins × (patients strictly worse than v) ≥
@@ -45,6 +73,8 @@ def rfm_cuts(rfm: pd.DataFrame, bins: int = 5) -> RfmCuts:
         Columns ``recency_days, visit_count, total_spend``, one row a patient.
     bins : int, default 5
         2 to 9.
+    recency : str, default "recency_days"
+        The measure that the recency score is of; the other is "days_overdue".
 
     Returns
     -------
@@ -53,12 +83,12 @@ def rfm_cuts(rfm: pd.DataFrame, bins: int = 5) -> RfmCuts:
     if not 2 <= bins <= 9:
         raise ValueError("bins must be 2 to 9")
     cuts = {}
-    for measure, less_is_better in MEASURES.items():
+    for measure, less_is_better in _measures(recency).items():
         values = rfm[measure].to_numpy()
         worst_first = -values if less_is_better else values
         found = _frequency_cuts(worst_first, bins) if measure == "visit_count" else _quantile_cuts(worst_first, bins)
         cuts[measure] = tuple(-cut if less_is_better else cut for cut in found)
-    return RfmCuts(**cuts)
+    return _cuts(cuts)
 
 
 def _quantile_cuts(values: np.ndarray, bins: int) -> list:
@@ -82,16 +112,21 @@ def _frequency_cuts(counts: np.ndarray, bins: int) -> list:
 
 
 def find_cuts(
-    rfm: pd.DataFrame, scoring: str, *, bins: int = 5, thresholds: Mapping[str, Sequence[float]] | None = None
+    rfm: pd.DataFrame,
+    scoring: str,
+    *,
+    bins: int = 5,
+    thresholds: Mapping[str, Sequence[float]] | None = None,
+    recency: str = "recency_days",
 ) -> RfmCuts:
     """Find the cuts of a way of scoring: "quantile", "threshold", "mean" or "median"."""
     match scoring:
         case "threshold":
             return threshold_cuts(thresholds)
         case "mean" | "median":
-            return average_cuts(rfm, scoring)
+            return average_cuts(rfm, scoring, recency=recency)
         case _:
-            return rfm_cuts(rfm, bins)
+            return rfm_cuts(rfm, bins, recency=recency)
 
 
 def threshold_cuts(thresholds: Mapping[str, Sequence[float]]) -> RfmCuts:
@@ -100,9 +135,9 @@ def threshold_cuts(thresholds: Mapping[str, Sequence[float]]) -> RfmCuts:
     Parameters
     ----------
     thresholds : mapping
-        ``recency_days, visit_count, total_spend``, each in ascending order, at most bins − 1 numbers. Who came within
-        the first number of days has the highest recency score; who spent more than the last sum the highest monetary
-        score.
+        ``recency_days`` (or ``days_overdue``), ``visit_count, total_spend``, each in ascending order, at most bins − 1
+        numbers. Who came within the first number of days (or is no more days overdue) has the highest recency score;
+        who spent more than the last sum the highest monetary score.
 
     Returns
     -------
@@ -115,10 +150,13 @@ def threshold_cuts(thresholds: Mapping[str, Sequence[float]]) -> RfmCuts:
     >>> threshold_cuts({"recency_days": [7], "visit_count": [4], "total_spend": [20_000]})
     RfmCuts(recency_days=(7,), visit_count=(5,), total_spend=(20000.01,))
     """
-    return RfmCuts(
-        recency_days=tuple(math.floor(limit) for limit in reversed(thresholds["recency_days"])),
-        visit_count=tuple(math.floor(limit) + 1 for limit in thresholds["visit_count"]),
-        total_spend=tuple((_cents_up_to(limit) + 1) / 100 for limit in thresholds["total_spend"]),
+    recency = OVERDUE if OVERDUE in thresholds else "recency_days"
+    return _cuts(
+        {
+            recency: tuple(math.floor(limit) for limit in reversed(thresholds[recency])),
+            "visit_count": tuple(math.floor(limit) + 1 for limit in thresholds["visit_count"]),
+            "total_spend": tuple((_cents_up_to(limit) + 1) / 100 for limit in thresholds["total_spend"]),
+        }
     )
 
 
@@ -128,16 +166,17 @@ def cuts_as_thresholds(cuts: RfmCuts) -> dict[str, list[float]]:
     Returns
     -------
     dict
-        ``recency_days`` (within so many days), ``visit_count`` and ``total_spend`` (more than), ascending.
+        ``recency_days`` (within so many days) or ``days_overdue`` (no more than), ``visit_count`` and ``total_spend``
+        (more than), ascending.
     """
     return {
-        "recency_days": [int(cut) for cut in reversed(cuts.recency_days)],
+        cuts.recency: [int(cut) for cut in reversed(cuts.levels[cuts.recency])],
         "visit_count": [int(cut) - 1 for cut in cuts.visit_count],
         "total_spend": [(_cents_up_to(cut) - 1) / 100 for cut in cuts.total_spend],
     }
 
 
-def average_cuts(rfm: pd.DataFrame, average: Literal["mean", "median"]) -> RfmCuts:
+def average_cuts(rfm: pd.DataFrame, average: Literal["mean", "median"], *, recency: str = "recency_days") -> RfmCuts:
     """Cut each measure in two at its mean or median.
 
     Parameters
@@ -145,6 +184,8 @@ def average_cuts(rfm: pd.DataFrame, average: Literal["mean", "median"]) -> RfmCu
     rfm : pandas.DataFrame
         Columns ``recency_days, visit_count, total_spend``, one row a patient, at least one.
     average : {"mean", "median"}
+    recency : str, default "recency_days"
+        The measure that the recency score is of; the other is "days_overdue".
 
     Returns
     -------
@@ -152,14 +193,15 @@ def average_cuts(rfm: pd.DataFrame, average: Literal["mean", "median"]) -> RfmCu
         One cut a measure. High is above the average; of recency, who came within the average number of days.
     """
     # In whole days, visits and cents, so that who lies exactly on the average lies on one side everywhere.
-    whole = {measure: rfm[measure].to_numpy() for measure in MEASURES}
+    whole = {measure: rfm[measure].to_numpy() for measure in _measures(recency)}
     whole["total_spend"] = np.rint(whole["total_spend"] * 100)
     limits = {}
     for measure, values in whole.items():
         values = np.sort(values.astype("int64"))
         middle = values if average == "mean" else values[(len(values) - 1) // 2 : len(values) // 2 + 1]
         limits[measure] = int(middle.sum()) // len(middle)
-    return RfmCuts((limits["recency_days"],), (limits["visit_count"] + 1,), ((limits["total_spend"] + 1) / 100,))
+    limits |= {"visit_count": limits["visit_count"] + 1, "total_spend": (limits["total_spend"] + 1) / 100}
+    return _cuts({measure: (limit,) for measure, limit in limits.items()})
 
 
 def _cents_up_to(money: float) -> int:
@@ -177,6 +219,7 @@ def score_rfm(rfm: pd.DataFrame, bins: int = 5, cuts: RfmCuts | None = None) -> 
     bins : int, default 5
         Number of scores; 2 to 9. Not used when `cuts` are given.
     cuts : RfmCuts, optional
+        They say too whether the recency score is of ``recency_days`` or of ``days_overdue``.
         Cuts of another month, or a clinic's own; without them `rfm_cuts` finds them in `rfm`.
 
     Returns
@@ -194,10 +237,10 @@ def score_rfm(rfm: pd.DataFrame, bins: int = 5, cuts: RfmCuts | None = None) -> 
     """
     cuts = cuts if cuts is not None else rfm_cuts(rfm, bins) if len(rfm) else RfmCuts((), (), ())
     scored = rfm.copy()
-    for measure, less_is_better in MEASURES.items():
+    for measure, less_is_better in _measures(cuts.recency).items():
         sign = -1 if less_is_better else 1
-        levels = np.sort(sign * np.asarray(getattr(cuts, measure), dtype=float))
-        scored[SCORES[measure]] = 1 + np.searchsorted(levels, sign * rfm[measure].to_numpy(dtype=float), side="right")
+        levels = np.sort(sign * np.asarray(cuts.levels[measure], dtype=float))
+        scored[score_of(measure)] = 1 + np.searchsorted(levels, sign * rfm[measure].to_numpy(dtype=float), side="right")
     digits = [scored[column].astype("int64").astype("str") for column in SCORES.values()]
     scored["rfm_score"] = digits[0] + digits[1] + digits[2]
     return scored
@@ -209,14 +252,22 @@ def score_cuts(cuts: RfmCuts) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``measure, score, cut``: of recency within how many days, of the others from which value on.
+        ``measure, score, cut``: of recency within how many days (or how many overdue at most), of the others from
+        which value on.
     """
-    rows = [(measure, score, cut) for measure in MEASURES for score, cut in enumerate(getattr(cuts, measure), 2)]
+    rows = [(measure, score, cut) for measure, levels in cuts.levels.items() for score, cut in enumerate(levels, 2)]
     return pd.DataFrame(rows, columns=["measure", "score", "cut"])
 
 
-def score_bands(scored: pd.DataFrame) -> pd.DataFrame:
+def score_bands(scored: pd.DataFrame, recency: str = "recency_days") -> pd.DataFrame:
     """Say what each score means in the measure's own unit.
+
+    Parameters
+    ----------
+    scored : pandas.DataFrame
+        As `score_rfm` gives it.
+    recency : str, default "recency_days"
+        The measure that the recency score is of.
 
     Returns
     -------
@@ -224,12 +275,12 @@ def score_bands(scored: pd.DataFrame) -> pd.DataFrame:
         ``measure, score, low, high`` (smallest and largest value observed with that score), ``patients``.
     """
     bands = [
-        scored.groupby(score)[measure]
+        scored.groupby(score_of(measure))[measure]
         .agg(low="min", high="max", patients="size")
         .rename_axis("score")
         .reset_index()
         .assign(measure=measure)
-        for measure, score in SCORES.items()
+        for measure in _measures(recency)
     ]
     return pd.concat(bands, ignore_index=True)[["measure", "score", "low", "high", "patients"]]
 

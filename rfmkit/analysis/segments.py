@@ -198,16 +198,22 @@ def segment_table(patients: pd.DataFrame, scheme: Scheme) -> pd.DataFrame:
     -------
     pandas.DataFrame
         In the scheme's order: ``segment, colour, patients, patients_share, visits, revenue, revenue_share`` (inside the
-        RFM window), ``median_recency_days, mean_visit_count, mean_total_spend, mean_probability_alive``,
-        ``clv``, ``value_at_risk`` (sums; missing without a model).
+        RFM window), ``median_recency_days`` (and ``median_days_overdue`` where recency is scored by the recall),
+        ``mean_visit_count, mean_total_spend, mean_probability_alive``, ``clv``, ``value_at_risk`` (sums; missing
+        without a model).
     """
     groups = patients.groupby("segment")
+    overdue = {}
+    if "days_overdue" in patients:
+        days = patients["days_overdue"].astype("float64")
+        overdue = {"median_days_overdue": days.groupby(patients["segment"]).median()}
     table = pd.DataFrame(
         {
             "patients": groups.size(),
             "visits": groups["visit_count"].sum(),
             "revenue": groups["total_spend"].sum(),
             "median_recency_days": groups["recency_days"].median(),
+            **overdue,
             "mean_visit_count": groups["visit_count"].mean(),
             "mean_total_spend": groups["total_spend"].mean(),
             "mean_probability_alive": groups["probability_alive"].mean(),

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 
 from rfmkit.clinic.groups import Rfm
 from rfmkit.clinic.part import Part
+from rfmkit.clinic.recall import Recall
 from rfmkit.clinic.sources import PatientColumns, Patients, TransactionColumns, Transactions
 from rfmkit.errors import ClinicFileError, Problem, SurroundingsError
 
@@ -24,6 +25,7 @@ __all__ = [
     "Loyalty",
     "PatientColumns",
     "Patients",
+    "Recall",
     "Report",
     "Rfm",
     "TransactionColumns",
@@ -95,8 +97,8 @@ class Clinic(Part):
         The clinic file.
     name, locale, country, currency : str
         How the report names the clinic; its language; for phone numbers; for money.
-    transactions, patients, rfm, clv, loyalty, report
-        The parts of the file; `patients` may be None.
+    transactions, patients, rfm, recall, clv, loyalty, report
+        The parts of the file; `patients` and `recall` may be None.
     """
 
     path: Path
@@ -107,9 +109,23 @@ class Clinic(Part):
     transactions: Transactions
     patients: Patients | None = None
     rfm: Rfm = Rfm()
+    recall: Recall | None = None
     clv: Clv = Clv()
     loyalty: Loyalty = Loyalty()
     report: Report = Report()
+
+    @model_validator(mode="after")
+    def _recall_has_services(self):
+        columns = self.transactions.columns
+        if self.rfm.recency_by == "recall":
+            if self.recall is None:
+                raise ValueError('[rfm] recency_by = "recall" needs the part [recall]')
+            if not (columns.service or columns.category):
+                raise ValueError('[rfm] recency_by = "recall" needs the column service or category of [transactions]')
+        for kind in ("service", "category"):
+            if self.recall and getattr(self.recall, kind) and not getattr(columns, kind):
+                raise ValueError(f"[recall.{kind}] needs the column {kind} of [transactions]")
+        return self
 
     @property
     def key(self) -> str:

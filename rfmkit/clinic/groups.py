@@ -16,16 +16,22 @@ _Thresholds = Annotated[list[Annotated[float, Field(strict=False)]], Field(max_l
 class Thresholds(Part):
     """The clinic's own numbers, ascending: within so many days, more than so many visits, more than so much money."""
 
-    recency_days: _Thresholds
+    recency_days: _Thresholds | None = None
+    days_overdue: _Thresholds | None = None
     visit_count: _Thresholds
     total_spend: _Thresholds
 
     @field_validator("*")
     @classmethod
-    def _ascending(cls, limits: list[float]) -> list[float]:
-        if sorted(limits) != limits:
+    def _ascending(cls, limits: list[float] | None) -> list[float] | None:
+        if limits is not None and sorted(limits) != limits:
             raise ValueError("must be in ascending order")
         return limits
+
+    @property
+    def limits(self) -> dict[str, list[float]]:
+        """Measure → its numbers."""
+        return self.model_dump(exclude_none=True)
 
 
 class Windows(Part):
@@ -40,12 +46,18 @@ class Rfm(Part):
 
     window_months: _Window = 24
     windows: Windows = Windows()
+    recency_by: Literal["visit", "recall"] = "visit"
     scoring: Literal["quantile", "threshold", "mean", "median"] = "quantile"
     thresholds: Thresholds | None = None
     bins: Annotated[int, Field(ge=2, le=9)] = 5
     scheme: str = "eleven"
     names: dict[str, Annotated[str, Field(min_length=1, max_length=60)]] = Field(default_factory=dict)
     min_patients: Annotated[int, Field(ge=1)] = 50
+
+    @property
+    def recency(self) -> str:
+        """The measure that the recency score is of."""
+        return "days_overdue" if self.recency_by == "recall" else "recency_days"
 
     @model_validator(mode="after")
     def _one_way_to_score(self):
@@ -54,7 +66,12 @@ class Rfm(Part):
         if (self.scoring == "threshold") != bool(self.thresholds):
             raise ValueError('scoring = "threshold" and the part [rfm.thresholds] need each other')
         if self.thresholds:
-            over = [name for name, limits in self.thresholds.model_dump().items() if len(limits) >= self.bins]
+            limits = self.thresholds.limits
+            if {"recency_days", "days_overdue"} & limits.keys() != {self.recency}:
+                raise ValueError(
+                    f'recency_by = "{self.recency_by}" needs thresholds of {self.recency}, and of no other'
+                )
+            over = [name for name, numbers in limits.items() if len(numbers) >= self.bins]
             if over:
                 raise ValueError(f"thresholds of {', '.join(over)}: {self.bins} bins have {self.bins - 1} at most")
         return self

@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from rfmkit.data.recall import main_services
 from rfmkit.period import Period, as_day
 from rfmkit.rows import Rows, as_table
 
@@ -24,6 +25,7 @@ def rfm_table(
     *,
     refunds: Rows | None = None,
     windows: Mapping[str, int] | None = None,
+    treatments: ir.Table | None = None,
 ) -> pd.DataFrame:
     """Compute recency, frequency and money of every patient who came inside the RFM window.
 
@@ -39,12 +41,15 @@ def rfm_table(
         Refunds on days without a visit, as `refunds_from` gives them.
     windows : mapping, optional
         Months of ``visit_count`` or ``total_spend`` alone, where they differ from `window_months`.
+    treatments : ibis.Table, optional
+        What each line was for, as `rfmkit.data.recall.treatments_from` gives it.
 
     Returns
     -------
     pandas.DataFrame
         ``patient_id``, ``recency_days`` (days from the last visit to `as_of`), ``visit_count``, ``total_spend`` (net
-        sum, money), in the order of the ids.
+        sum, money), in the order of the ids; with `treatments` also ``main_service, recall_days, days_overdue``, as
+        `rfmkit.data.recall.main_services` gives them.
     """
     as_of = as_day(as_of)
     if window_months < 0:
@@ -70,6 +75,9 @@ def rfm_table(
     for measure, months in (windows or {}).items():
         other = rfm_table(visits, as_of, months, refunds=refunds).set_index("patient_id")[measure]
         rfm[measure] = other.reindex(rfm["patient_id"], fill_value=0).to_numpy()
+    if treatments is not None:
+        mains = main_services(treatments, as_of, window_months).reindex(rfm["patient_id"])
+        rfm = rfm.assign(**{name: mains[name].array for name in mains})
     return rfm
 
 

@@ -89,7 +89,15 @@ def _segment_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:
             best=best,
         )
     segment = say("A group of patients with similar scores. Every patient is in exactly one.")
-    return [(say("Scores"), scores), (say("Group"), segment)]
+    terms = [(say("Scores"), scores), (say("Group"), segment)]
+    if clinic.rfm.recency_by == "recall":
+        overdue = say(
+            "Days since the last visit for the patient's main service, less the days after which it is due again;"
+            " below zero it is not due yet. The main service is that of most visits in the window, the latest of equal"
+            " ones. The recency score is of these days."
+        )
+        terms.append((say("Days overdue"), overdue))
+    return terms
 
 
 def _value_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:

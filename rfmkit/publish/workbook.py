@@ -32,6 +32,7 @@ _SEGMENTS = (
         "revenue",
         "revenue_share",
         "median_recency_days",
+        "median_days_overdue",
         "mean_visit_count",
     ),
     *("mean_total_spend", "mean_probability_alive", "clv", "value_at_risk"),

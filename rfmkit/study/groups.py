@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rfmkit.cache import kept
-from rfmkit.errors import NotEnoughData
+from rfmkit.errors import NotEnoughData, Problem
 from rfmkit.study.intake import Intake
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rfmkit.analysis.segments import Scheme
 
 _VALUES = ["probability_alive", "expected_visits", "expected_visit_value", "clv", "value_at_risk"]
+#: What is known beside recency where it is scored by the recall, and its type.
+_RECALL = {"main_service": "str", "recall_days": "Int64", "days_overdue": "Int64"}
 _SCORES = ["recency_score", "frequency_score", "monetary_score"]
 
 
@@ -42,8 +44,31 @@ class Groups(Intake):
         """Recency, frequency and money of the patients who came inside the RFM window."""
         from rfmkit.data.patients import rfm_table
 
-        months, own = self.clinic.rfm.window_months, self.clinic.rfm.windows.model_dump(exclude_none=True)
-        return rfm_table(self.visits, self.as_of, months, refunds=self.refunds, windows=own)
+        return rfm_table(self.visits, self.as_of, **self.rfm_terms)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was wrong with the export, or does not fit it, but did not stop the study."""
+        return super().problems + self._never_sold
+
+    @kept
+    def _never_sold(self) -> list[Problem]:
+        from rfmkit.data.recall import never_sold
+
+        recall = self.clinic.recall
+        return never_sold(self.transactions, recall, self.clinic.path.name) if recall else []
+
+    @property
+    def rfm_terms(self) -> dict:
+        """The arguments of `rfm_table` and `rfm_history` that the clinic file decides, and their rows."""
+        terms = self.clinic.rfm
+        windows = terms.windows.model_dump(exclude_none=True)
+        found = {"window_months": terms.window_months, "refunds": self.refunds, "windows": windows}
+        if terms.recency_by == "recall":
+            from rfmkit.data.recall import treatments_from
+
+            found["treatments"] = treatments_from(self.transactions, self.clinic.recall)
+        return found
 
     @cached_property
     def cuts(self) -> RfmCuts:
@@ -53,7 +78,8 @@ class Groups(Intake):
         terms, have = self.clinic.rfm, len(self.rfm)
         if have < terms.min_patients:
             raise NotEnoughData("few_patients", have=have, need=terms.min_patients)
-        return find_cuts(self.rfm, terms.scoring, bins=terms.bins, thresholds=dict(terms.thresholds or ()))
+        thresholds = terms.thresholds.limits if terms.thresholds else None
+        return find_cuts(self.rfm, terms.scoring, bins=terms.bins, thresholds=thresholds, recency=terms.recency)
 
     @cached_property
     def scored(self) -> pd.DataFrame:
@@ -74,7 +100,7 @@ class Groups(Intake):
         """What each score means in its measure's unit: ``measure, score, low, high, patients``."""
         from rfmkit.analysis.scores import score_bands
 
-        return score_bands(self.scored)
+        return score_bands(self.scored, self.clinic.rfm.recency)
 
     @property
     def score_grid(self) -> pd.DataFrame:
@@ -94,6 +120,9 @@ class Groups(Intake):
         rfm = self.rfm.set_index("patient_id").reindex(frame["patient_id"])
         frame["visit_count"] = rfm["visit_count"].fillna(0).astype("int64").to_numpy()
         frame["total_spend"] = rfm["total_spend"].fillna(0.0).to_numpy()
+        for name, kind in _RECALL.items():
+            if name in rfm:
+                frame[name] = rfm[name].astype(kind).array
         try:
             scored = self.scored.set_index("patient_id").reindex(frame["patient_id"])
             for score in _SCORES:

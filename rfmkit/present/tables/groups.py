@@ -24,12 +24,14 @@ def segments(segments: pd.DataFrame, *, window_months: int = 0, reader: Reader |
     """
     reader = reader or Reader()
     window = reader.months(window_months)
+    overdue = ["median_days_overdue"] if "median_days_overdue" in segments else []
     columns = [
         "patients",
         "patients_share",
         "revenue",
         "revenue_share",
         "median_recency_days",
+        *overdue,
         "mean_visit_count",
         "mean_total_spend",
     ]
@@ -49,6 +51,7 @@ def segments(segments: pd.DataFrame, *, window_months: int = 0, reader: Reader |
                 reader.money(row["revenue"]),
                 reader.percent(row["revenue_share"]),
                 reader.number(row["median_recency_days"]),
+                *(reader.number(row[name]) for name in overdue),
                 reader.number(row["mean_visit_count"], 1),
                 reader.money(row["mean_total_spend"]),
             ]
@@ -60,9 +63,7 @@ def segments(segments: pd.DataFrame, *, window_months: int = 0, reader: Reader |
             reader.percent(segments["patients_share"].sum()),
             reader.money(segments["revenue"].sum()),
             reader.percent(segments["revenue_share"].sum()),
-            "",
-            "",
-            "",
+            *[""] * (3 + len(overdue)),
         ],
     )
 
@@ -97,11 +98,13 @@ def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: R
     reader : Reader, optional
     """
     reader = reader or Reader()
-    measures = ("recency_days", "visit_count", "total_spend")
+    by_recall = "days_overdue" in set(score_cuts["measure"])
+    measures = ("days_overdue" if by_recall else "recency_days", "visit_count", "total_spend")
     cuts = {(cut["measure"], cut["score"]): cut["cut"] for cut in score_cuts.to_dict("records")}
     cents = reader.cents(cut for (measure, _), cut in cuts.items() if measure == "total_spend")
     say = {
         "recency_days": lambda cut: reader.plural("within {n} day", "within {n} days", round(cut)),
+        "days_overdue": lambda cut: _overdue(round(cut), reader),
         "visit_count": lambda cut: reader.say("from {number}", number=reader.number(cut)),
         "total_spend": lambda cut: reader.say("from {number}", number=reader.money(cut, cents)),
     }
@@ -117,8 +120,25 @@ def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: R
         reader.say("The cuts of the scores"),
         [reader.say("Score"), *(reader.name("measure", measure) for measure in measures)],
         [*rows, lowest],
-        notes=[reader.words("scoring", scoring)],
+        notes=[
+            reader.words("scoring", scoring),
+            reader.say(
+                "Recency is counted from the day on which the patient's main service is due again, not from the last"
+                " visit: whoever is not due yet has not stayed away."
+            )
+            if by_recall
+            else "",
+        ],
     )
+
+
+def _overdue(cut: int, reader: Reader) -> str:
+    """Up to how many days overdue; below zero, how many days before it is due."""
+    if cut > 0:
+        return reader.plural("at most {n} day overdue", "at most {n} days overdue", cut)
+    if cut < 0:
+        return reader.plural("due in {n} day or later", "due in {n} days or later", -cut)
+    return reader.say("not overdue")
 
 
 def score_bands(score_bands: pd.DataFrame, *, reader: Reader | None = None) -> Table:
@@ -164,7 +184,7 @@ def _range(band: dict, bands: dict, reader: Reader) -> str:
     if low == high:
         return low
     least, most = band["score"] == min(scores), band["score"] == max(scores)
-    if band["measure"] == "recency_days":
+    if band["measure"] in {"recency_days", "days_overdue"}:
         least, most = most, least
     if least and most:
         return MISSING
