@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from rfmkit.errors import NotEnoughData
@@ -309,35 +310,32 @@ class _Counted:
     """
 
     cuts: list[dt.date]
-    #: ``slot, previous, following, visits``: the slots of visits and of the same patient's visits before and after;
-    #: `previous` is -1, and `following` above all slots, where there is none.
-    comings: pd.DataFrame
+    #: How many visits there are by three slots: of the same patient's visit before, 1 added so that 0 is none; of the
+    #: visit itself; and of the visit after, above all slots where there is none.
+    comings: np.ndarray
     #: By slot: ``visits``; and, where the rows have an amount, ``money, paid, paid_money``; ``returned`` of refunds.
     sums: pd.DataFrame
     first: dt.date | None
 
     def patients(self, window: Period) -> int:
         """Patients who came in the window."""
-        return self._last_visits(window)["visits"].sum().item()
+        low, high = self._slots(window)
+        return self.comings[:, low : high + 1, high + 1 :].sum().item()
 
     def patients_twice(self, window: Period) -> int:
         """Patients who came at least twice: the visit before the last one of the window lies in it too."""
-        last = self._last_visits(window)
-        return last["visits"][last["previous"] >= self._slots(window)[0]].sum().item()
+        low, high = self._slots(window)
+        return self.comings[low + 1 :, low : high + 1, high + 1 :].sum().item()
 
     def patients_new(self, window: Period) -> int:
         """Patients whose first visit ever lies in the window."""
-        inside = self.comings["slot"].between(*self._slots(window))
-        return self.comings["visits"][inside & (self.comings["previous"] < 0)].sum().item()
+        low, high = self._slots(window)
+        return self.comings[0, low : high + 1].sum().item()
 
     def sum(self, measure: str, window: Period) -> int | Decimal:
         """The sum of a measure over the window."""
         low, high = self._slots(window)
         return self.sums[measure].loc[low:high].sum()
-
-    def _last_visits(self, window: Period) -> pd.DataFrame:
-        low, high = self._slots(window)
-        return self.comings[self.comings["slot"].between(low, high) & (self.comings["following"] > high)]
 
     def _slots(self, window: Period) -> tuple[int, int]:
         """The first and the last slot of a window."""
@@ -364,13 +362,15 @@ def _count(visits: ir.Table, windows: Iterable[Period], refunds: ir.Table | None
     # By patient nothing but slots is sorted: to carry days and money along would take most of the time.
     came = rows.select("patient_id", "slot")
     own = ibis.window(group_by="patient_id", order_by="slot")
-    none_before, none_after = -1, len(cuts) + 1
+    none_before, none_after = 0, len(cuts) + 1
     came = came.select(
         "slot",
-        previous=came.slot.lag(default=none_before).over(own),
+        previous=(came.slot + 1).lag(default=none_before).over(own),
         following=came.slot.lead(default=none_after).over(own),
     )
-    comings = came.group_by("slot", "previous", "following").aggregate(visits=came.count()).execute()
+    counts = came.group_by("previous", "slot", "following").aggregate(visits=came.count()).execute()
+    comings = np.zeros((len(cuts) + 2,) * 3, "int64")
+    comings[counts["previous"], counts["slot"], counts["following"]] = counts["visits"]
     return _Counted(cuts, comings, sums.fillna(0), None if days.empty else pd.Timestamp(days.min()).date())
 
 
