@@ -216,12 +216,12 @@ def test_a_missing_table_has_the_nearest_beside_it(clinic_db):
     )
 
 
-def test_a_missing_column_is_told_as_that_of_a_file(clinic_db):
+def test_a_missing_column_is_told_as_that_of_a_file(clinic_db, tmp_path):
     columns = SMALL_COLUMNS | {"amount": "Сума, ₽"}
     spec = part(connection_env="CLINIC_DB", table="payments", columns=columns)
     opened = open_table(spec, Path(), WHERE)
     with pytest.raises(ClinicFileError, match=r"payments.* «Сума, ₽»: no such column\. Is it «Сумма, ₽»\?"):
-        read_export([InputTable(opened)], spec, Path())
+        read_export([InputTable(opened)], spec, tmp_path)
     opened.close()
 
 
