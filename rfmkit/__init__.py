@@ -71,6 +71,7 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None, 
     """
     import datetime as dt
 
+    from rfmkit.analysis.portraits import portrait_words
     from rfmkit.analysis.segments import load_scheme
     from rfmkit.clinic import load_clinic
     from rfmkit.errors import Problem, UsageError
@@ -83,6 +84,7 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None, 
     report, rfm = described.report, described.rfm
     scheme = load_scheme(described.scheme, bins=rfm.bins)
     own = scheme.words(described.locale, renamed=rfm.names, where=described.path.name)
+    own |= portrait_words(described.portraits.texts, scheme.segments, where=described.path.name)
     reader = Reader(described.locale, described.currency, report.min_count, report.colour, own)
     try:
         return Study(described, month, reader=reader, today=today, reports=reports)

@@ -15,7 +15,10 @@ from rfmkit.present import Reader, plots, tables
 from rfmkit.study import Study
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-NAMES = ["00_data_quality", "01_overview", "02_rfm_segments", "03_lifetime_value", "04_loyalty", "05_recommendations"]
+NAMES = [
+    *("00_data_quality", "01_overview", "02_rfm_segments", "03_lifetime_value", "04_loyalty", "05_recommendations"),
+    "06_portraits",
+]
 NOTEBOOKS = pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 #: What a table of the study needs, beyond the tables of the same name.
 PART_OF = {
@@ -23,6 +26,10 @@ PART_OF = {
     "score_bands": "segments",
     "score_cuts": "segments",
     "score_grid": "segments",
+    "portraits": "portraits",
+    "portrait_traits": "portraits",
+    "cohorts": "cohorts",
+    "cohort_traits": "cohorts",
     "recommendations": "recommendations",
     "clv": "clv",
     "clv_summary": "clv",
@@ -171,7 +178,7 @@ def test_a_pair_says_which_parts_it_needs(path):
     for _, code in pairs(path):
         needed = {f"needs-{PART_OF[name]}" for name in study_attributes(code.source) if name in PART_OF}
         assert needed <= set(tags(code))
-        assert all(re.fullmatch("needs-(segments|recommendations|clv|holdout|loyalty|crr)", tag) for tag in tags(code))
+        assert all(re.fullmatch("needs-(segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr)", tag) for tag in tags(code))
 
 
 @NOTEBOOKS

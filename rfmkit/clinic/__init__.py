@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 
 from rfmkit.clinic.groups import Rfm
 from rfmkit.clinic.part import Part
+from rfmkit.clinic.portraits import Portraits
 from rfmkit.clinic.recall import Recall
 from rfmkit.clinic.sources import PatientColumns, Patients, TransactionColumns, Transactions
 from rfmkit.errors import ClinicFileError, Problem, SurroundingsError
@@ -25,6 +26,7 @@ __all__ = [
     "Loyalty",
     "PatientColumns",
     "Patients",
+    "Portraits",
     "Recall",
     "Report",
     "Rfm",
@@ -97,7 +99,7 @@ class Clinic(Part):
         The clinic file.
     name, locale, country, currency : str
         How the report names the clinic; its language; for phone numbers; for money.
-    transactions, patients, rfm, recall, clv, loyalty, report
+    transactions, patients, rfm, recall, portraits, clv, loyalty, report
         The parts of the file; `patients` and `recall` may be None.
     """
 
@@ -110,6 +112,7 @@ class Clinic(Part):
     patients: Patients | None = None
     rfm: Rfm = Rfm()
     recall: Recall | None = None
+    portraits: Portraits = Portraits()
     clv: Clv = Clv()
     loyalty: Loyalty = Loyalty()
     report: Report = Report()

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Attributes of which every patient has exactly one, so that those of a group add up to it.
+ONE_EACH = ("cohort", "branch", "weekday", "hour")
+
 
 def join_small_groups(
     frame: pd.DataFrame,
@@ -17,6 +20,7 @@ def join_small_groups(
     count: str = "patients",
     sums: Sequence[str] = (),
     means: Sequence[str] = (),
+    alone: Sequence[str] = (),
     other: str = "other",
 ) -> pd.DataFrame:
     """Join the groups of fewer than `min_count` patients into one that is large enough.
@@ -35,16 +39,17 @@ def join_small_groups(
     count : str, default "patients"
         The column with the number of patients. Groups of nobody have nobody to protect and stay.
     sums, means : sequence of str
-        Further columns to keep: those that add up, and those that are averages over patients. A column that is neither,
-        like a median, cannot be joined and is left out.
+        Further columns to keep: those that add up, and those that are averages over patients.
+    alone : sequence of str
+        Further columns to keep of the groups that stay: those that cannot be joined, like a median.
     other : str, default "other"
         The key of the joined group; a group that has it already is joined.
 
     Returns
     -------
     pandas.DataFrame
-        The columns `group`, `count`, `sums`, `means`. If `frame` holds fewer than `min_count` patients in all, one
-        group is left: a total is no secret.
+        The columns `group`, `count`, `sums`, `means`, `alone`. If `frame` holds fewer than `min_count` patients in all,
+        one group is left: a total is no secret.
 
     Examples
     --------
@@ -57,7 +62,7 @@ def join_small_groups(
     """
     import pandas as pd
 
-    kept = frame[[group, count, *sums, *means]].reset_index(drop=True)
+    kept = frame[[group, count, *sums, *means, *alone]].reset_index(drop=True)
     small = kept[count].between(1, min_count - 1)
     if not small.any():
         return kept
@@ -70,7 +75,10 @@ def join_small_groups(
     total = joined[count].sum()
     row = {group: other, count: total}
     row |= {column: joined[column].sum() for column in sums}
-    row |= {column: (joined[column] * joined[count]).sum(skipna=False) / total for column in means}
+    # A group of nobody has no mean, and none is missed.
+    some = joined[joined[count] > 0]
+    row |= {column: (some[column] * some[count]).sum(skipna=False) / total for column in means}
+    row |= dict.fromkeys(alone, float("nan"))
     return pd.concat([kept[~joining], pd.DataFrame([row])], ignore_index=True)[list(kept.columns)]
 
 
@@ -106,3 +114,71 @@ def mask_small_cells(
     """
     small = frame[count].between(1, min_count - 1)
     return frame.assign(**{column: frame[column].where(~small) for column in columns})
+
+
+def shown_portraits(portraits: pd.DataFrame, *, group: str, min_count: int) -> pd.DataFrame:
+    """What of portraits may be shown.
+
+    The size of a segment is no secret, what its patients are like is: of fewer than `min_count` it is emptied. A cohort
+    is itself an attribute: cohorts below `min_count` join "other". A median shows nothing of fewer patients either.
+
+    Parameters
+    ----------
+    portraits : pandas.DataFrame
+        One row a group, as `study.portraits` or `study.cohorts`.
+    group : str
+        "segment" or "cohort".
+    min_count : int
+        The smallest number of patients that may be shown.
+    """
+    medians = {"ages_known": "median_age", "returned": "median_days_between_visits"}
+    means = ["mean_total_spend", "mean_clv"]
+    if group == "segment":
+        columns = [*means, *medians, *medians.values()]
+        shown = mask_small_cells(portraits, columns=columns, min_count=min_count)
+    else:
+        sums, alone = ["patients_share", "revenue", "revenue_share"], [*medians, *medians.values()]
+        shown = join_small_groups(portraits, group=group, min_count=min_count, sums=sums, means=means, alone=alone)
+    for count, median in medians.items():
+        shown = mask_small_cells(shown, columns=[median, count], min_count=min_count, count=count)
+    return shown
+
+
+def shown_traits(traits: pd.DataFrame, *, min_count: int) -> pd.DataFrame:
+    """The claims among traits that may be shown.
+
+    Neither those who have a trait nor those who have not may be few, in the group or among the others. What follows by
+    subtraction is guarded too: where the patients beside the groups shown would be few, what the others have is
+    emptied; of an attribute of which everybody has one, the smallest claim is left out, until in every group and of
+    every value those not shown are none or enough.
+
+    Parameters
+    ----------
+    traits : pandas.DataFrame
+        One row a group and trait, as `study.portrait_traits`.
+    min_count : int
+        The smallest number of patients that may be shown.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `traits` that are claimed and may be shown; ``others, others_share, times`` missing where these may
+        not.
+    """
+    without = traits["of"] - traits["patients"]
+    shown = traits["over"] & (traits["patients"] >= min_count) & ~without.between(1, min_count - 1)
+    shown &= ~(traits["others_of"] - traits["others"]).between(1, min_count - 1)
+    one_each = traits["kind"].isin(ONE_EACH)
+    by_item, by_group = [traits["kind"], traits["item"]], [traits["kind"], traits["group"]]
+    while True:
+        left = traits["patients"].where(~shown, 0)
+        beside = left.groupby(by_item).transform("sum")
+        few = [left.groupby(lines).transform("sum").between(1, min_count - 1) for lines in (by_item, by_group)]
+        candidates = shown & one_each & (few[0] | few[1])
+        if not candidates.any():
+            break
+        shown[traits.loc[candidates, "patients"].idxmin()] = False
+    hidden = beside.between(1, min_count - 1) & ~one_each
+    columns = ["others", "others_share", "times"]
+    told = traits.assign(**{column: traits[column].where(~hidden) for column in columns})
+    return told[shown].reset_index(drop=True)

@@ -16,7 +16,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date, format_interval, format_skeleton
+from babel.dates import format_date, format_interval, format_skeleton, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import (
@@ -167,6 +167,20 @@ class Reader:
         """A notebook's prose, paragraph by paragraph, in the reader's language."""
         return "\n\n".join(mark + self._texts.gettext(text) for mark, text in paragraphs(source))
 
+    def cohort(self, key: str) -> str:
+        """The name of a cohort, whose key says it: ``female_18_34``, ``male_55``, ``age_0_17``, ``female``."""
+        sex, _, band = key.partition("_")
+        low, _, high = band.partition("_")
+        if not low.isdigit():
+            return self.name("cohort", key)
+        if not high:
+            ages = self.say("{age} and over", age=self.number(int(low)))
+        elif low == "0":
+            ages = self.say("under {age}", age=self.number(int(high) + 1))
+        else:
+            ages = self.say("{low} to {high} years", low=self.number(int(low)), high=self.number(int(high)))
+        return ages if sex == "age" else self.say("{sex}, {ages}", sex=self.name("cohort", sex), ages=ages)
+
     # Numbers
 
     def number(self, value: float | None, digits: int = 0) -> str:
@@ -243,6 +257,15 @@ class Reader:
     def short_month(self, month: str) -> str:
         """A month for the axis of a figure: "Oct 2026"."""
         return format_skeleton("yMMM", dt.date.fromisoformat(f"{month}-01"), locale=self._cldr)
+
+    def weekday(self, number: int) -> str:
+        """A day of the week; 0 is Monday."""
+        return self._cldr.days["stand-alone"]["wide"][number]
+
+    def hour(self, number: int) -> str:
+        """An hour of the day, from its beginning to its end."""
+        first, last = (format_time(dt.time(hour % 24), "short", locale=self._cldr) for hour in (number, number + 1))
+        return self.say("{low} to {high}", low=first, high=last)
 
     def period(self, start: dt.date, end: dt.date) -> str:
         """A closed period: "1 Nov 2025 – 31 Oct 2026"."""

@@ -8,12 +8,15 @@ from functools import cached_property
 from rfmkit.errors import NotEnoughData
 from rfmkit.study.groups import Groups
 from rfmkit.study.loyalty import Returns
+from rfmkit.study.portraits import Portraits
 from rfmkit.study.quality import Quality
 from rfmkit.study.value import Value
 
 #: The parts of a study that data can be too few for, and the table that tells.
 _PARTS = {
     "segments": "segments",
+    "portraits": "portraits",
+    "cohorts": "patient_cohorts",
     "recommendations": "recommendations",
     "clv": "patient_values",
     "holdout": "holdout",
@@ -35,7 +38,7 @@ class Part:
         return self.status == "ok"
 
 
-class Study(Groups, Value, Returns, Quality):
+class Study(Groups, Portraits, Value, Returns, Quality):
     """One clinic at the end of one month; open it with `rfmkit.open_study`.
 
     Every attribute is computed when it is first asked for. Where the data are too few, asking raises `NotEnoughData`;
@@ -46,7 +49,7 @@ class Study(Groups, Value, Returns, Quality):
         return f"<Study of {self.clinic.key}, {self.month}: {', '.join(name for name in dir(self) if name[0] != '_')}>"
 
     def part(self, name: str) -> Part:
-        """Whether a part stands: one of ``segments, recommendations, clv, holdout, loyalty, crr``."""
+        """Whether a part stands: ``segments``, ``portraits``, ``clv`` … as `parts` names them."""
         try:
             getattr(self, _PARTS[name])
         except NotEnoughData as reason:

@@ -7,13 +7,14 @@ the numbers that matter, in words. `figure` shows such axes.
 from __future__ import annotations
 
 from rfmkit.present.plots.canvas import Figure, figure
-from rfmkit.present.plots.groups import score_distribution, score_heatmap, segment_sizes
+from rfmkit.present.plots.groups import cohorts, score_distribution, score_heatmap, segment_sizes
 from rfmkit.present.plots.loyalty import loyalty_history, revenue_history
 from rfmkit.present.plots.quality import visit_volume
 from rfmkit.present.plots.value import holdout, probability_alive
 
 __all__ = [
     "Figure",
+    "cohorts",
     "figure",
     "holdout",
     "loyalty_history",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rfmkit.present.disclosure import mask_small_cells
+from rfmkit.present.disclosure import mask_small_cells, shown_portraits
 from rfmkit.present.plots.canvas import (
     GREY,
     LINE,
@@ -45,8 +45,40 @@ def segment_sizes(segments: pd.DataFrame, *, ax: Axes | None = None, reader: Rea
     matplotlib.axes.Axes
     """
     reader = reader or Reader()
+    names = [reader.name("segment", key) for key in segments["segment"]]
+    ax = _draw_shares(segments, names, ax, reader)
+    ax.alt_text = _sizes_in_words(segments, names, reader)
+    return ax
+
+
+def cohorts(cohorts: pd.DataFrame, *, ax: Axes | None = None, reader: Reader | None = None) -> Axes:
+    """Each cohort's share of the patients beside its share of the revenue.
+
+    Parameters
+    ----------
+    cohorts : pandas.DataFrame
+        One row a cohort, as `study.cohorts`. Cohorts below the reader's `min_count` are joined.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+    reader : Reader, optional
+        English and plain numbers by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    reader = reader or Reader()
+    shown = shown_portraits(cohorts[cohorts["patients"] > 0], group="cohort", min_count=reader.min_count)
+    names = [reader.cohort(key) for key in shown["cohort"]]
+    ax = _draw_shares(shown, names, ax, reader)
+    ax.alt_text = _sizes_in_words(shown, names, reader)
+    return ax
+
+
+def _draw_shares(groups: pd.DataFrame, names: list[str], ax: Axes | None, reader: Reader) -> Axes:
+    """Two bars a group: its share of the patients, and of the revenue."""
     accent = line_colour(reader.colour)
-    rows = list(reversed(segments.to_dict("records")))
+    rows = list(reversed(groups.to_dict("records")))
     with drawing():
         if ax is None:
             ax = new_axes(0.42 * len(rows) + 0.5, left=1.85, right=1.3, top=0.4, bottom=0.05)
@@ -61,30 +93,28 @@ def segment_sizes(segments: pd.DataFrame, *, ax: Axes | None = None, reader: Rea
                 ax.annotate(
                     label, (max(share, 0), at), (5, 0), textcoords="offset points", va="center", color=MUTED, fontsize=8
                 )
-        ax.set_yticks(range(len(rows)), [reader.name("segment", row["segment"]) for row in rows])
+        ax.set_yticks(range(len(rows)), names[::-1])
         ax.set_ylim(-0.6, len(rows) - 0.4)
         ax.set_xticks([])
         ax.tick_params(length=0)
         ax.spines[["bottom"]].set_visible(False)
         name_mark(ax, "s", GREY, reader.say("Share of patients"), offset=0)
         name_mark(ax, "s", accent, reader.say("Share of revenue"), offset=150)
-    ax.alt_text = _sizes_in_words(segments, reader)
     return ax
 
 
-def _sizes_in_words(segments: pd.DataFrame, reader: Reader) -> str:
-    if not len(segments):
+def _sizes_in_words(groups: pd.DataFrame, names: list[str], reader: Reader) -> str:
+    if not len(groups):
         return reader.say("There are no patients to show.")
-    largest = segments.loc[segments["patients"].idxmax()]
-    richest = segments.loc[segments["revenue"].idxmax()]
+    most, richest = (int(groups[column].to_numpy().argmax()) for column in ("patients", "revenue"))
     return reader.say(
         "The largest group is “{largest}”: {patients} of the patients. "
         "Most revenue comes from “{richest}”: {revenue}, paid by {payers} of the patients.",
-        largest=reader.name("segment", largest["segment"]),
-        patients=reader.percent(largest["patients_share"]),
-        richest=reader.name("segment", richest["segment"]),
-        revenue=reader.percent(richest["revenue_share"]),
-        payers=reader.percent(richest["patients_share"]),
+        largest=names[most],
+        patients=reader.percent(groups["patients_share"].iloc[most]),
+        richest=names[richest],
+        revenue=reader.percent(groups["revenue_share"].iloc[richest]),
+        payers=reader.percent(groups["patients_share"].iloc[richest]),
     )
 
 

@@ -17,6 +17,7 @@ from rfmkit.present.tables.build import Table
 from rfmkit.present.tables.groups import score_bands, score_cuts, segment_definitions, segments
 from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, retention
 from rfmkit.present.tables.origin import definitions, provenance, rows
+from rfmkit.present.tables.portraits import approaches, cohorts, portraits, traits
 from rfmkit.present.tables.quality import coverage, findings, history_reach
 from rfmkit.present.tables.value import (
     clv_basis,
@@ -31,10 +32,12 @@ from rfmkit.present.tables.value import (
 
 __all__ = [
     "Table",
+    "approaches",
     "clv_basis",
     "clv_gates",
     "clv_parameters",
     "clv_summary",
+    "cohorts",
     "coverage",
     "definitions",
     "findings",
@@ -44,6 +47,7 @@ __all__ = [
     "holdout",
     "holdout_by_frequency",
     "loyalty_history",
+    "portraits",
     "priorities",
     "provenance",
     "rates",
@@ -55,4 +59,5 @@ __all__ = [
     "segment_definitions",
     "segment_value",
     "segments",
+    "traits",
 ]

@@ -106,3 +106,8 @@ def table(
         words=words,
     )
     return Table(html)
+
+
+def sentence(text: str) -> Table:
+    """A sentence where there is nothing to tabulate."""
+    return Table(template("<p>{{ text }}</p>\n").render(text=text))

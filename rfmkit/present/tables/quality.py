@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rfmkit.present.tables.build import Table, table, template
+from rfmkit.present.tables.build import Table, sentence, table
 from rfmkit.present.wording import Reader
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def findings(findings: pd.DataFrame, *, reader: Reader | None = None) -> Table:
     """
     reader = reader or Reader()
     if not len(findings):
-        return _sentence(reader.say("The checks found nothing to report."))
+        return sentence(reader.say("The checks found nothing to report."))
     serious = int(findings["serious"].sum())
     return table(
         reader.say("What was found, the most serious first"),
@@ -156,7 +156,7 @@ def coverage(coverage: pd.DataFrame, *, reader: Reader | None = None) -> Table:
     seldom = coverage["column"].isin(_SELDOM_FILLED)
     lacking = ~coverage["mapped"] | (~seldom & (coverage["filled"] < _ENOUGH))
     if not lacking.any():
-        return _sentence(reader.say("The data have every column that this report can use."))
+        return sentence(reader.say("The data have every column that this report can use."))
     shown = coverage[lacking].assign(name=coverage["column"].map(lambda column: reader.name("column", column)))
     shown["costs"] = shown["column"].map(lambda column: reader.name("costs", column))
     # Columns that cost the same and are missing alike share a row.
@@ -180,7 +180,3 @@ def coverage(coverage: pd.DataFrame, *, reader: Reader | None = None) -> Table:
             reader.say("Also there: {columns}.", columns=reader.say(", ").join(others)) if others else "",
         ],
     )
-
-
-def _sentence(text: str) -> Table:
-    return Table(template("<p>{{ text }}</p>\n").render(text=text))
