@@ -260,3 +260,60 @@ COVERAGE = pd.DataFrame(
     ],
     columns=["part", "column", "mapped", "filled"],
 )
+
+PORTRAITS = SEGMENTS[["segment", "patients", "patients_share", "revenue", "revenue_share", "mean_total_spend"]].assign(
+    median_age=[41.0 + place for place in range(12)],
+    ages_known=SEGMENTS["patients"] - 10,
+    median_days_between_visits=[60.0 + 9 * place for place in range(12)],
+    returned=[312, 205, 80, 3, 91, 150, 90, 143, 21, 70, 40, 400],
+    mean_clv=SEGMENTS["clv"] / SEGMENTS["patients"],
+)
+_COHORTS = {"female_0_17": 3, "female_18_34": 900, "female_55": 740, "male_18_34": 420, "male_55": 30, "unknown": 907}
+COHORTS = pd.DataFrame(
+    {
+        "cohort": list(_COHORTS),
+        "patients": list(_COHORTS.values()),
+        "revenue": [1800.0 * patients for patients in _COHORTS.values()],
+        "median_age": [11.0, 27.0, 61.0, 29.0, 63.0, 40.0],
+        "ages_known": [3, 900, 740, 420, 30, 0],
+        "median_days_between_visits": [100.0, 90.0, 80.0, 95.0, 70.0, 120.0],
+        "returned": [2, 500, 400, 200, 4, 300],
+        "mean_total_spend": 1800.0,
+        "mean_clv": [100.0, 420.5, 380.0, 300.0, 250.0, 90.0],
+    }
+)
+COHORTS["patients_share"] = COHORTS["patients"] / COHORTS["patients"].sum()
+COHORTS["revenue_share"] = COHORTS["revenue"] / COHORTS["revenue"].sum()
+
+
+def traits_table(rows: list[tuple]) -> pd.DataFrame:
+    """Traits of two groups: group, kind, item, patients, of, others, others_of, p, over."""
+    names = ["group", "kind", "item", "patients", "of", "others", "others_of", "p", "over"]
+    table = pd.DataFrame(rows, columns=names)
+    table["share"], table["others_share"] = table["patients"] / table["of"], table["others"] / table["others_of"]
+    table["times"] = table["share"] / table["others_share"]
+    return table.assign(p_adjusted=table["p"])
+
+
+TRAITS = traits_table(
+    [
+        ("champions", "service", "Implant <3>", 90, 312, 40, 205, 0.001, True),
+        ("champions", "service", "Veneer", 60, 312, 2, 205, 0.001, True),
+        ("champions", "service", "Cleaning", 150, 312, 140, 205, 0.9, False),
+        ("champions", "weekday", "2", 250, 312, 100, 205, 0.001, True),
+        ("champions", "weekday", "5", 62, 312, 105, 205, 0.9, False),
+        ("champions", "hour", "17", 100, 312, 20, 205, 0.001, True),
+        ("champions", "hour", "9", 212, 312, 185, 205, 0.9, False),
+        ("champions", "cohort", "female_55", 200, 312, 50, 205, 0.001, True),
+        ("champions", "cohort", "male_18_34", 112, 312, 155, 205, 0.9, False),
+        ("loyal", "service", "Implant <3>", 40, 205, 90, 312, 0.9, False),
+        ("loyal", "service", "Veneer", 2, 205, 60, 312, 0.9, False),
+        ("loyal", "service", "Cleaning", 140, 205, 150, 312, 0.004, True),
+        ("loyal", "weekday", "2", 100, 205, 250, 312, 0.9, False),
+        ("loyal", "weekday", "5", 105, 205, 62, 312, 0.2, False),
+        ("loyal", "hour", "17", 20, 205, 100, 312, 0.9, False),
+        ("loyal", "hour", "9", 185, 205, 212, 312, 0.2, False),
+        ("loyal", "cohort", "female_55", 50, 205, 200, 312, 0.9, False),
+        ("loyal", "cohort", "male_18_34", 155, 205, 112, 312, 0.3, False),
+    ]
+)

@@ -178,7 +178,10 @@ def test_a_pair_says_which_parts_it_needs(path):
     for _, code in pairs(path):
         needed = {f"needs-{PART_OF[name]}" for name in study_attributes(code.source) if name in PART_OF}
         assert needed <= set(tags(code))
-        assert all(re.fullmatch("needs-(segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr)", tag) for tag in tags(code))
+        assert all(
+            re.fullmatch("needs-(segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr)", tag)
+            for tag in tags(code)
+        )
 
 
 @NOTEBOOKS

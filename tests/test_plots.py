@@ -19,6 +19,7 @@ from rfmkit.present import Reader, plots
 from rfmkit.present.plots import canvas
 
 CASES = {
+    "cohorts": frames.COHORTS,
     "holdout": frames.BY_FREQUENCY,
     "loyalty_history": frames.HISTORY,
     "probability_alive": frames.ALIVE_GRID,

@@ -9,6 +9,20 @@ import pandas as pd
 from rfmkit import NotEnoughData
 from rfmkit.publish.metrics import metrics, to_json
 
+PORTRAITS = pd.DataFrame(
+    [["a", 9, 0.9, 90.0, 0.9, 40.0, 9, 30.0, 3, 10.0, 1.0], ["b", 1, 0.1, 10.0, 0.1, 50.0, 1, 60.0, 1, 10.0, 9.0]],
+    columns=[
+        *("segment", "patients", "patients_share", "revenue", "revenue_share", "median_age", "ages_known"),
+        *("median_days_between_visits", "returned", "mean_total_spend", "mean_clv"),
+    ],
+)
+TRAITS = pd.DataFrame(
+    [["a", "service", "x", 9, 9, 1.0, 0, 20, 0.0, float("inf"), 0.001, 0.002, True]],
+    columns=[
+        *("group", "kind", "item", "patients", "of", "share", "others", "others_of", "others_share", "times"),
+        *("p", "p_adjusted", "over"),
+    ],
+)
 FEW = NotEnoughData("few_repeat_patients", have=3, need=50)
 START, END = dt.date(2025, 11, 1), dt.date(2026, 10, 31)
 
@@ -52,6 +66,10 @@ def study(**missing):
         findings=frame(check=["copies"], count=[2], where=["a.csv:3"], done=["dropped"], serious=[False]),
         history_reach=frame(first_day=[START], months=[12]),
         visit_volume=frame(month=["2026-10"], visits=[3], days_without_visits=[1]),
+        portraits=PORTRAITS,
+        portrait_traits=TRAITS,
+        cohorts=PORTRAITS.rename(columns={"segment": "cohort"}),
+        cohort_traits=TRAITS,
         coverage=frame(part=["patients"], column=["phone"], mapped=[False], filled=[float("nan")]),
         clv=SimpleNamespace(
             **model, spend_parameters={}, spend_log_likelihood=-1.0, patients=9, repeat_patients=8, left_out=0,
@@ -99,6 +117,23 @@ def test_cells_that_the_report_hides_are_hidden_here():
     assert made["clv"]["holdout"]["by_frequency"][0] == {
         "frequency": "0", "patients": None, "predicted": None, "actual": None,
     }  # fmt: skip
+
+
+def test_portraits_are_those_that_the_report_shows():
+    made = metrics(study())
+    assert made["portraits"][0]["median_days_between_visits"] is None, "of three patients who came back"
+    assert made["portraits"][1] == {
+        "segment": "b", "patients": 1, "patients_share": 0.1, "revenue": 10.0, "revenue_share": 0.1,
+        "median_age": None, "ages_known": None, "median_days_between_visits": None, "returned": None,
+        "mean_total_spend": None, "mean_clv": None,
+    }  # fmt: skip
+    assert [row["cohort"] for row in made["cohorts"]] == ["other"]
+    assert made["portrait_traits"] == [
+        {
+            "group": "a", "kind": "service", "item": "x", "patients": 9, "of": 9, "share": 1.0, "others": 0,
+            "others_of": 20, "others_share": 0.0, "times": None, "p": 0.001, "p_adjusted": 0.002,
+        }
+    ]  # fmt: skip
 
 
 def test_a_part_that_cannot_be_computed_says_so_and_the_rest_stands():

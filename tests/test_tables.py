@@ -17,10 +17,12 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 #: Every table with what it shows.
 CASES = {
+    "approaches": lambda reader: tables.approaches(frames.COHORTS, frames.TRAITS, reader=reader),
     "clv_basis": lambda reader: tables.clv_basis(frames.CLV, reader=reader),
     "clv_gates": lambda reader: tables.clv_gates(frames.GATES, reader=reader),
     "clv_parameters": lambda reader: tables.clv_parameters(frames.CLV, reader=reader),
     "clv_summary": lambda reader: tables.clv_summary(frames.CLV_SUMMARY, reader=reader),
+    "cohorts": lambda reader: tables.cohorts(frames.COHORTS, window_months=24, reader=reader),
     "coverage": lambda reader: tables.coverage(frames.COVERAGE, reader=reader),
     "definitions": lambda reader: tables.definitions(["rpr", "aov", "crr", "clv"], reader=reader),
     "findings": lambda reader: tables.findings(frames.FINDINGS, reader=reader),
@@ -30,6 +32,7 @@ CASES = {
     "holdout": lambda reader: tables.holdout(frames.HOLDOUT, reader=reader),
     "holdout_by_frequency": lambda reader: tables.holdout_by_frequency(frames.BY_FREQUENCY, reader=reader),
     "loyalty_history": lambda reader: tables.loyalty_history(frames.HISTORY, reader=reader),
+    "portraits": lambda reader: tables.portraits(frames.PORTRAITS, window_months=24, reader=reader),
     "priorities": lambda reader: tables.priorities(frames.RECOMMENDATIONS, reader=reader),
     "provenance": lambda reader: tables.provenance(frames.PROVENANCE, reader=reader),
     "rates": lambda reader: tables.rates(frames.LOYALTY, reader=reader),
@@ -40,6 +43,9 @@ CASES = {
     "score_cuts": lambda reader: tables.score_cuts(frames.SCORE_CUTS, scoring="threshold", reader=reader),
     "segment_definitions": lambda reader: tables.segment_definitions(frames.SEGMENTS, reader=reader),
     "segment_value": lambda reader: tables.segment_value(frames.SEGMENTS, reader=reader),
+    "traits": lambda reader: tables.traits(
+        frames.TRAITS, kinds=["service", "weekday", "hour", "cohort"], reader=reader
+    ),
     "segments": lambda reader: tables.segments(frames.SEGMENTS, window_months=24, reader=reader),
 }
 ALL = pytest.mark.parametrize("name", CASES)

@@ -78,7 +78,7 @@ def _usual(rows: ir.Table, kind: str) -> ir.Table:
 
 def _hour_of(written: ir.StringColumn) -> ir.IntegerColumn:
     """The hour of a time of day, also of one with a.m. and p.m. before or behind."""
-    hour = written.re_search(_HOUR).ifelse(written.re_extract(_HOUR, 1), None).try_cast("int64")
+    hour = written.re_extract(_HOUR, 1).nullif("").cast("int64")
     marked = written.re_search(r"(?i)[ap]\.?m|[上下]午")
     later = written.re_search(_AFTERNOON).ifelse(_HALF_DAY, 0)
     hour = marked.ifelse(hour % _HALF_DAY + later, hour)

@@ -56,6 +56,10 @@ def metrics(study: Study) -> dict:
             "findings": _records(study.findings),
             "history_reach": _records(study.history_reach)[0],
             "visit_volume": _records(study.visit_volume),
+            "portraits": _part(study, "portraits", lambda study: _portraits(study, study.portraits, "segment")),
+            "portrait_traits": _part(study, "portraits", lambda study: _traits(study, study.portrait_traits)),
+            "cohorts": _part(study, "cohorts", lambda study: _portraits(study, study.cohorts, "cohort")),
+            "cohort_traits": _part(study, "cohorts", lambda study: _traits(study, study.cohort_traits)),
             "coverage": _records(study.coverage),
             "recommendations": _part(study, "recommendations", lambda study: _records(study.recommendations)),
         }
@@ -135,6 +139,19 @@ def _rate(rate) -> dict | None:
 
 def _records(frame: pd.DataFrame) -> list[dict]:
     return frame.drop(columns=_NO_NUMBERS, errors="ignore").to_dict("records")
+
+
+def _portraits(study: Study, frame: pd.DataFrame, group: str) -> list[dict]:
+    from rfmkit.present.disclosure import shown_portraits
+
+    return _records(shown_portraits(frame, group=group, min_count=study.clinic.report.min_count))
+
+
+def _traits(study: Study, frame: pd.DataFrame) -> list[dict]:
+    """What the report may claim of groups, all of it."""
+    from rfmkit.present.disclosure import shown_traits
+
+    return _records(shown_traits(frame, min_count=study.clinic.report.min_count).drop(columns="over"))
 
 
 def _cells(study: Study, frame: pd.DataFrame) -> list[dict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rfmkit.present.disclosure import shown_portraits, shown_traits
@@ -37,7 +38,9 @@ def portraits(portraits: pd.DataFrame, *, window_months: int = 0, reader: Reader
     reader = reader or Reader()
     shown = shown_portraits(portraits, group="segment", min_count=reader.min_count)
     names = [reader.name("segment", key) for key in shown["segment"]]
-    return _sizes(reader.say("The groups as people"), reader.say("Group"), names, shown, window_months, reader)
+    return _sizes(
+        reader.say("Age, visits and money by group"), reader.say("Group"), names, shown, window_months, reader
+    )
 
 
 def cohorts(cohorts: pd.DataFrame, *, window_months: int = 0, reader: Reader | None = None) -> Table:
@@ -55,20 +58,22 @@ def cohorts(cohorts: pd.DataFrame, *, window_months: int = 0, reader: Reader | N
     reader = reader or Reader()
     shown = shown_portraits(cohorts[cohorts["patients"] > 0], group="cohort", min_count=reader.min_count)
     names = [reader.cohort(key) for key in shown["cohort"]]
-    return _sizes(reader.say("The cohorts in numbers"), reader.say("Cohort"), names, shown, window_months, reader)
+    return _sizes(
+        reader.say("Age, visits and money by sex and age"), reader.say("Cohort"), names, shown, window_months, reader
+    )
 
 
 def _sizes(
     caption: str, heading: str, names: list[str], shown: pd.DataFrame, window_months: int, reader: Reader
 ) -> Table:
     known = [name for name in _COLUMNS if shown[name].notna().any()]
+    cents = {column: reader.cents(shown[column]) for column in ("mean_total_spend", "mean_clv")}
     write = {
         "patients": reader.number,
         "patients_share": reader.percent,
         "median_age": reader.number,
         "median_days_between_visits": reader.number,
-        "mean_total_spend": reader.money,
-        "mean_clv": reader.money,
+        **{column: partial(reader.money, digits=digits) for column, digits in cents.items()},
     }
     return table(
         caption,
@@ -105,9 +110,11 @@ def traits(traits: pd.DataFrame, *, kinds: Sequence[str], by: str = "segment", r
         return sentence(reader.say("The export does not tell this: name the columns that hold it in the clinic file."))
     claims = shown_traits(traits, min_count=reader.min_count)
     claims = claims[claims["kind"].isin(kinds)].groupby(["group", "kind"], sort=False).head(_MOST)
-    groups = [group for group in traits["group"].unique() if traits.loc[traits["group"] == group, "of"].max() > 0]
+    groups = list(traits.loc[traits["of"] > 0, "group"].unique())
+    order = {"group": groups, "kind": list(kinds)}
+    claims = claims.sort_values(list(order), key=lambda column: column.map(order[column.name].index), kind="stable")
     name = _names(by, reader)
-    alike = ", ".join(name(group) for group in groups if group not in set(claims["group"]))
+    alike = reader.say(", ").join(name(group) for group in groups if group not in set(claims["group"]))
     rows = [
         [
             name(claim["group"]),
@@ -175,14 +182,14 @@ def approaches(cohorts: pd.DataFrame, traits: pd.DataFrame, *, reader: Reader | 
     for cohort in shown["cohort"]:
         found = [reader.name("segment", group) for group in claims.loc[claims["item"] == cohort, "group"]]
         if text := approach(_ALL, cohort, reader):
-            rows.append([reader.cohort(cohort), ", ".join(found) or MISSING, text])
+            rows.append([reader.cohort(cohort), reader.say(", ").join(found) or MISSING, text])
         rows += [
             [reader.cohort(cohort), reader.name("segment", group), own]
             for group in groups
             if (own := _own(group, cohort, reader))
         ]
     return table(
-        reader.say("How to speak to them"),
+        reader.say("Words for each cohort"),
         [reader.say("Cohort"), reader.say("More often in"), reader.say("What to speak of")],
         rows,
         words=(0, 1, 2),
