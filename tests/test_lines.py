@@ -116,6 +116,17 @@ def test_a_faulty_line_is_kept_aside_with_its_place(write_clinic, line, said):
     assert reject["line"].split(",")[:2] == line.replace('"', "").split(",")[:2]
 
 
+def test_a_faulty_line_is_kept_aside_also_beside_lines_that_are_headings(write_clinic):
+    # The headings are lines of too few cells, as the broken ones are, but are none: that there is one of each must not
+    # look as though all that is rejected had been found.
+    study = open_one(write_clinic(many("North", "n1,2026-10-02,gratis")))
+    assert study.rows["rejected"] == 1
+    assert study.rejects[["column", "reason"]].values.tolist() == [
+        ["", "a heading, no payment"],
+        ["amount", "not a number"],
+    ]
+
+
 def test_rows_are_counted_as_a_spreadsheet_does(write_clinic):
     text = 'id,date,amount,note\n1,2026-10-01,5,"two\nlines"\n\n2,2026-10-01,x,\n1,2026-10-01\n' + "".join(
         f"{n},2026-10-{n % 28 + 1:02},10,\n" for n in range(3, 600)

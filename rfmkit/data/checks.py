@@ -116,9 +116,9 @@ def check_lines(
     spec = settled(spec, export.cells, days=["visit_date"], amounts=amounts, currency=currency, today=today)
     parsed, faults = _parse(export, spec, today, currency, _tests_by_name(people, spec.test_patients))
     lines = drop_copies(computed(_with_fates(parsed, faults, as_of, export)), export, spec)
-    rows, beside = _account(export, lines)
+    rows, set_aside = _account(export, lines)
     rejects, aside = export.broken, None
-    if rows["rejected"] > len(export.broken) or beside:
+    if set_aside:
         aside = computed(with_cells(lines.filter(lines.fate.isin(["rejected", *_BESIDE])), export, spec))
         found = [frame for frame in (_set_aside(aside, faults, spec), rejects) if len(frame)]
         rejects = pd.concat(found) if found else rejects
@@ -245,22 +245,24 @@ def _as_text(cell: ir.Column) -> ir.StringColumn:
 
 
 def _account(export: Export, lines: ir.Table) -> tuple[dict, int]:
-    """Count the lines and their money by fate, and those that are no payments; hold that nothing was lost."""
+    """Count the lines and their money by fate, and those of the table that are to be set aside; nothing may be lost."""
     counted = lines.group_by("fate").aggregate(
         rows=lines.count(), money=lines.amount.sum(), unread=lines.amount.isnull().sum()
     )
     known = counted.execute().set_index("fate")
     rows = {fate: int(known["rows"].get(fate, 0)) for fate in _FATES}
     money = {f"money_{fate}": Decimal(str(known["money"].fillna(0).get(fate, 0))) for fate in _FATES}
-    aside = export.broken["reason"].isin([reason for _, reason in _BESIDE.values()])
-    rows["rejected"] += int((~aside).sum())
-    beside = sum(int(known["rows"].get(fate, 0)) for fate in (*_BESIDE, "blank"))
-    read = int(export.cells.count().execute()) + int((~aside).sum()) - beside
+    no_payments = export.broken["reason"].isin([reason for _, reason in _BESIDE.values()])
+    broken = int((~no_payments).sum())
+    beside, blank = (sum(int(known["rows"].get(fate, 0)) for fate in fates) for fates in (_BESIDE, ["blank"]))
+    set_aside = rows["rejected"] + beside
+    rows["rejected"] += broken
+    read = int(export.cells.count().execute()) + broken - beside - blank
     money_read = Decimal(str(lines.filter(lines.fate.isin(_FATES)).amount.sum().execute() or 0))
     unread = int(known["unread"].fillna(0).get("kept", 0))
     if read != sum(rows.values()) or money_read != sum(money.values()) or unread:
         raise AssertionError("rows read must equal kept + rejected + duplicates + after_as_of, and so must their money")
-    return {"read": read, **rows, "money_read": money_read, **money}, beside
+    return {"read": read, **rows, "money_read": money_read, **money}, set_aside
 
 
 def _set_aside(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:
