@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: report test campaign lint lab pins clean
+.PHONY: report test campaign lint lab pins schemes clean
 
 report: .venv/report.done  ## make the demo clinics' reports
 	$(BIN)/rfmkit demo
@@ -26,6 +26,9 @@ pins: .venv/test.done  ## compile constraints.txt again, for all platforms
 	$(INSTALL) uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --upgrade \
 	  --no-emit-index-url --no-header --quiet pyproject.toml --output-file constraints.txt
+
+schemes: .venv/report.done  ## write docs/schemes.md from the schemes' files
+	$(BIN)/python -m rfmkit.publish.scheme_maps
 
 clean:
 	rm -rf .venv data reports/*/ reports/index.html

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rfmkit
 from rfmkit import assign_segments, load_scheme, score_rfm
@@ -60,6 +62,44 @@ def test_a_bad_scheme_is_refused_with_its_cells(tmp_path, cells, said):
     with pytest.raises(ClinicFileError) as refused:
         load_scheme(path)
     assert said in str(refused.value)
+
+
+def own_scheme(path: Path, bins: int, cells: dict[str, list[str]]) -> Path:
+    """A scheme file in which each group lists its cells one by one: "423" is written "4 2 3"."""
+    parts = [
+        f'[[segments]]\nkey = "{key}"\ncolour = "#000000"\ncells = {[" ".join(cell) for cell in held]}\n'
+        for key, held in cells.items()
+    ]
+    path.write_text(f"bins = {bins}\n" + "".join(parts))
+    return path
+
+
+@pytest.mark.parametrize("bins", range(2, 10))
+@settings(max_examples=5)
+@given(draw=st.data())
+def test_every_fault_is_told_with_its_cells_whatever_the_bins(tmp_path_factory, bins, draw):
+    path = tmp_path_factory.mktemp("scheme") / "own.toml"
+    cube = ["".join(cell) for cell in itertools.product("123456789"[:bins], repeat=3)]
+    middle = draw.draw(st.integers(1, len(cube) - 1))
+    halves = {"low": cube[:middle], "high": cube[middle:]}
+    whole = load_scheme(own_scheme(path, bins, halves), bins=bins)
+    assert whole.segment_of == {cell: "low" if cell in cube[:middle] else "high" for cell in cube}
+    some = draw.draw(
+        st.lists(st.sampled_from(cube), min_size=1, max_size=4, unique=True).filter(lambda s: len(s) < middle)
+    )
+    for told, faulty in [
+        (
+            "no segment holds the cells",
+            {key: [cell for cell in held if cell not in some] for key, held in halves.items()},
+        ),
+        ("several segments hold the cells", halves | {"again": some}),
+        ("segments that nobody can reach", halves | {"nobody": [], "none": []}),
+    ]:
+        with pytest.raises(ClinicFileError) as refused:
+            load_scheme(own_scheme(path, bins, faulty))
+        named = {problem.what for problem in refused.value.problems}
+        expected = "nobody, none" if "nobody" in faulty else ", ".join(sorted(some))
+        assert f"{told} {expected}" in named
 
 
 def test_every_fault_of_a_scheme_is_told_at_once(tmp_path):
