@@ -10,8 +10,12 @@ import pandas as pd
 from rfmkit import load_scheme
 
 
-def figures(lines: pd.DataFrame, as_of: dt.date, *, window_months: int) -> dict:
-    """The same figures by another way: pandas on the lines, the rules of scores written out."""
+def figures(lines: pd.DataFrame, as_of: dt.date, *, window_months: int, rfm: dict | None = None) -> dict:
+    """The same figures by another way: pandas on the lines, the rules of scores written out.
+
+    `rfm` is that part of a clinic file; its scheme and, where it has thresholds, these.
+    """
+    terms = rfm or {}
     end = pd.Timestamp(as_of)
     lines = lines[lines["visit_date"] <= end].copy()
     lines["day"] = lines["visit_date"]
@@ -29,12 +33,17 @@ def figures(lines: pd.DataFrame, as_of: dt.date, *, window_months: int) -> dict:
     inside, money = visits[visits["day"] >= start], days[days["day"] >= start]
     rfm = inside.groupby("patient_id").agg(last=("day", "max"), count=("day", "size"))
     rfm["spend"] = money.groupby("patient_id")["amount"].sum().round(2)
-    r = five(-(end - rfm["last"]).dt.days.to_numpy())
-    m = five(rfm["spend"].to_numpy())
-    f = np.ones(len(rfm), dtype=int)
-    repeat = rfm["count"].to_numpy() >= 2
-    f[repeat] = 1 + quantile(rfm["count"].to_numpy()[repeat], 4)
-    segment_of = load_scheme("eleven").segment_of
+    away, count, spend = (end - rfm["last"]).dt.days.to_numpy(), rfm["count"].to_numpy(), rfm["spend"].to_numpy()
+    if limits := terms.get("thresholds"):
+        # Within so many days, more than so many visits, more than so much money.
+        r = 1 + sum((away <= limit).astype(int) for limit in limits["recency_days"])
+        f = 1 + sum((count > limit).astype(int) for limit in limits["visit_count"])
+        m = 1 + sum((spend > limit).astype(int) for limit in limits["total_spend"])
+    else:
+        r, m = five(-away), five(spend)
+        f = np.ones(len(rfm), dtype=int)
+        f[count >= 2] = 1 + quantile(count[count >= 2], 4)
+    segment_of = load_scheme(terms.get("scheme", "eleven")).segment_of
     segments = pd.Series([segment_of[f"{a}{b}{c}"] for a, b, c in zip(r, f, m, strict=True)]).value_counts().to_dict()
     inactive = visits["patient_id"].nunique() - len(rfm)
     year = end + pd.DateOffset(days=1, years=-1)

@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -125,14 +126,33 @@ def test_the_keys_of_metrics(metrics, name):
 
 
 @clinics
-def test_the_numbers_are_those_of_the_clinics_true_history(metrics, name):
-    truth = figures(demo.history(name).lines, AS_OF, window_months=24)
+def test_the_numbers_are_those_of_the_clinics_true_history(metrics, demo_folder, name):
+    described = tomllib.loads((demo_folder / "clinics" / f"{name}.toml").read_text(encoding="utf-8"))
+    truth = figures(demo.history(name).lines, AS_OF, window_months=24, rfm=described["rfm"])
     made = metrics[name]
     assert (made["patients"], made["visits"]) == (truth["patients"], truth["visits"])
     assert made["revenue"] == pytest.approx(truth["revenue"], abs=0.005)
     assert {row["segment"]: row["patients"] for row in made["segments"] if row["patients"]} == truth["segments"]
     assert made["loyalty"]["rpr"]["value"] == pytest.approx(truth["rpr"], rel=1e-12)
     assert made["loyalty"]["crr"]["value"] == pytest.approx(truth["crr"], rel=1e-12)
+
+
+def test_the_dental_clinics_cuts_are_those_that_freezing_prints(demo_folder, tmp_path):
+    """Under them the patients of the month they were frozen in have the scores that they had."""
+    text = (demo_folder / "clinics" / "dental-north.toml").read_text(encoding="utf-8")
+    then = text.replace('scoring = "threshold"', 'scoring = "quantile"').replace('"../data', f'"{demo_folder}/data')
+    before, thresholds = then.split("[rfm.thresholds]")
+    path = tmp_path / "dental-north.toml"
+    path.write_text(before + thresholds[thresholds.index("\n[clv]") :], encoding="utf-8")
+    said = rfmkit("freeze", path, "--month", "2025-12", cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    assert tomllib.loads(said.stdout)["rfm"]["thresholds"] == tomllib.loads(text)["rfm"]["thresholds"]
+
+
+def test_the_aesthetic_clinic_calls_its_groups_by_its_own_names(reports):
+    page = (reports["aesthetic-lotus"] / "report.html").read_text(encoding="utf-8")
+    assert "A类：重点呵护" in page
+    assert "重要价值客户" not in page
 
 
 PATIENT_COLUMNS = {
