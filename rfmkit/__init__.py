@@ -65,7 +65,7 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None, 
     Raises
     ------
     ClinicFileError
-        With everything that is wrong in the clinic file, or in its segment scheme.
+        With everything that is wrong in the clinic file, in its segment scheme, or in the rules of its tags.
     UsageError
         If `month` is not written ``YYYY-MM``.
     """
@@ -85,11 +85,14 @@ def open_study(clinic: str | Path, *, month: str, today: dt.date | None = None, 
     scheme = load_scheme(described.scheme, bins=rfm.bins)
     own = scheme.words(described.locale, renamed=rfm.names, where=described.path.name)
     own |= portrait_words(described.portraits.texts, scheme.segments, where=described.path.name)
+    own |= {("tag", key): tag.name for key, tag in described.tags.items() if tag.name}
     reader = Reader(described.locale, described.currency, report.min_count, report.colour, own)
     try:
-        return Study(described, month, reader=reader, today=today, reports=reports)
+        study = Study(described, month, reader=reader, today=today, reports=reports)
     except ValueError as error:
         raise UsageError(Problem("month", str(error))) from None
+    _ = study.rules  # raises where one of the clinic file cannot be read
+    return study
 
 
 def __getattr__(name: str):

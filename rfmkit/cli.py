@@ -243,7 +243,7 @@ def _check(clinic: Path, month: str, today: dt.date, reports: Path, *, several: 
     whose = f"{clinic.stem}: " if several else ""
     try:
         study = rfmkit.open_study(clinic, month=month, today=today, reports=reports)
-        rows, problems, _ = study.rows, study.problems, study.scheme
+        rows, problems, _ = study.rows, study.problems, study.first_bought
     except RfmkitError as error:
         for problem in error.problems:
             _complain(f"{whose}{problem}")

@@ -109,6 +109,7 @@ _REASONS = {
     "history_starts_late": "the export begins on {first_visit}; it must reach back to {needed}",
     "no_visits": "no visit between {start} and {end}",
     "no_paid_visits": "no paid visit between {start} and {end}",
+    "no_tags": "the clinic file sets no tags",
     "no_patients_at_start": "no patient was active on {day}",
 }
 

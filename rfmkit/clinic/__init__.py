@@ -16,6 +16,7 @@ from rfmkit.clinic.part import Part
 from rfmkit.clinic.portraits import Portraits
 from rfmkit.clinic.recall import Recall
 from rfmkit.clinic.sources import PatientColumns, Patients, TransactionColumns, Transactions
+from rfmkit.clinic.tags import Lists, Tag, TagKey
 from rfmkit.errors import ClinicFileError, Problem, SurroundingsError
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "SCHEMES",
     "Clinic",
     "Clv",
+    "Lists",
     "Loyalty",
     "PatientColumns",
     "Patients",
@@ -30,6 +32,7 @@ __all__ = [
     "Recall",
     "Report",
     "Rfm",
+    "Tag",
     "TransactionColumns",
     "Transactions",
     "load_clinic",
@@ -99,7 +102,7 @@ class Clinic(Part):
         The clinic file.
     name, locale, country, currency : str
         How the report names the clinic; its language; for phone numbers; for money.
-    transactions, patients, rfm, recall, portraits, clv, loyalty, report
+    transactions, patients, rfm, recall, portraits, tags, lists, clv, loyalty, report
         The parts of the file; `patients` and `recall` may be None.
     """
 
@@ -113,6 +116,8 @@ class Clinic(Part):
     rfm: Rfm = Rfm()
     recall: Recall | None = None
     portraits: Portraits = Portraits()
+    tags: dict[TagKey, Tag] = Field(default_factory=dict)
+    lists: Lists = Lists()
     clv: Clv = Clv()
     loyalty: Loyalty = Loyalty()
     report: Report = Report()
@@ -256,7 +261,11 @@ def _problem(where: str, fault: dict) -> Problem:
 def _known_keys(keys: list[str]) -> list[str]:
     """The keys of the part of the clinic file that `keys` lead to."""
     model: type[BaseModel] = Clinic
-    for key in keys:
-        kinds = typing.get_args(model.model_fields[key].annotation) or (model.model_fields[key].annotation,)
-        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    steps = iter(keys)
+    for key in steps:
+        kind = model.model_fields[key].annotation
+        if typing.get_origin(kind) is dict:
+            next(steps, None)  # a name of the clinic's own
+        kinds = typing.get_args(kind) or (kind,)
+        model = next(one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel))
     return [name for name in model.model_fields if name != "path"]

@@ -10,6 +10,7 @@ from rfmkit.study.groups import Groups
 from rfmkit.study.loyalty import Returns
 from rfmkit.study.portraits import Portraits
 from rfmkit.study.quality import Quality
+from rfmkit.study.tags import Tags
 from rfmkit.study.value import Value
 
 #: The parts of a study that data can be too few for, and the table that tells.
@@ -22,6 +23,7 @@ _PARTS = {
     "holdout": "holdout",
     "loyalty": "loyalty",
     "crr": "retention",
+    "tags": "tag_history",
 }
 
 
@@ -38,7 +40,7 @@ class Part:
         return self.status == "ok"
 
 
-class Study(Groups, Portraits, Value, Returns, Quality):
+class Study(Groups, Portraits, Value, Returns, Quality, Tags):
     """One clinic at the end of one month; open it with `rfmkit.open_study`.
 
     Every attribute is computed when it is first asked for. Where the data are too few, asking raises `NotEnoughData`;

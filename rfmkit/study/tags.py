@@ -1,0 +1,160 @@
+"""Which tags the clinic's rules put on the patients of a study."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from rfmkit.cache import kept
+from rfmkit.errors import ClinicFileError, NotEnoughData, Problem
+from rfmkit.period import month_ends
+from rfmkit.study.intake import Intake
+
+if TYPE_CHECKING:
+    from rfmkit.analysis.rules import Rule
+    from rfmkit.analysis.tags import TagHistory
+
+#: Month ends that are told of; one more tells what changed in the first.
+_MONTHS = 24
+
+
+class Tags(Intake):
+    """The part of a study that says who has which of the clinic's tags.
+
+    Nothing of past months is stored: every month end is recomputed from the visits, by the cuts of the last.
+    """
+
+    @cached_property
+    def rules(self) -> dict[str, Rule]:
+        """The rule of each tag, as the clinic file has it.
+
+        Raises
+        ------
+        ClinicFileError
+            With every rule that asks for what there is not, or that nobody can meet.
+        """
+        from rfmkit.analysis.contradictions import impossible
+        from rfmkit.analysis.rules import RuleReader
+        from rfmkit.analysis.tags import rule_columns
+
+        clinic, found, problems = self.clinic, {}, []
+        people = clinic.patients.columns.model_dump(exclude_none=True) if clinic.patients else {}
+        lines = clinic.transactions.columns.model_dump(exclude_none=True)
+        by_recall = clinic.rfm.recency_by == "recall"
+        columns = rule_columns(self.scheme, by_recall=by_recall, of_people=people, bought=lines)
+        for tag, terms in clinic.tags.items():
+            where = f"{clinic.path.name} [tags.{tag}] when"
+            reader = RuleReader(columns, where)
+            rule = reader.read(terms.when)
+            problems += reader.problems
+            if rule is not None:
+                if what := impossible(rule, columns, self.scheme):
+                    problems.append(Problem(where, f"nobody can meet {what}", "Correct it, or remove the tag."))
+                found[tag] = rule
+        problems += self._unknown_lists()
+        if problems:
+            raise ClinicFileError(problems)
+        return found
+
+    def _unknown_lists(self) -> list[Problem]:
+        known = [*self.clinic.tags, *self.scheme.segments]
+        problems = []
+        for name in self.clinic.lists.follow_up:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+                problems.append(
+                    Problem(f"{self.clinic.path.name} [lists] follow_up", f"neither a tag nor a group is {name}", fix)
+                )
+        return problems
+
+    @kept
+    def first_bought(self) -> pd.DataFrame:
+        """When each patient first bought what a rule asks for: ``patient_id, column, name, first_day``.
+
+        Raises
+        ------
+        ClinicFileError
+            If no line names what a rule asks for.
+        """
+        from rfmkit.analysis.rules import comparisons
+        from rfmkit.data.bought import first_bought, names_sold
+
+        asked = {
+            tag: {(one.column, one.value) for one in comparisons(rule) if one.kind == "bought"}
+            for tag, rule in self.rules.items()
+        }
+        columns = sorted({column for names in asked.values() for column, _ in names})
+        sold = {column: names_sold(self.transactions, column) for column in columns}
+        problems = []
+        for tag, names in asked.items():
+            for column, name in sorted(names):
+                if name not in sold[column]:
+                    near = difflib.get_close_matches(name, sold[column], n=1)
+                    fix = f"Did you mean {near[0]}?" if near else "Write it as the export does."
+                    where = f"{self.clinic.path.name} [tags.{tag}] when {column}"
+                    problems.append(Problem(where, f"nobody can meet it: no line has the {column} {name}", fix))
+        if problems:
+            raise ClinicFileError(problems)
+        return first_bought(
+            self.transactions,
+            {column: {n for c, n in set().union(*asked.values()) if c == column} for column in columns},
+        )
+
+    @kept
+    def tag_history(self) -> TagHistory:
+        """Who had which tag at the last month ends, and at the one before them."""
+        from rfmkit.analysis.tags import MonthEnd, tag_history
+        from rfmkit.data.histories import rfm_history
+
+        if not self.rules:
+            raise NotEnoughData("no_tags")
+        ends = month_ends(self.as_of, _MONTHS + 1)
+        bought = self.first_bought
+        whole = rfm_history(self.visits, self.as_of, len(ends), refunds=self.refunds)
+        windowed = rfm_history(self.visits, self.as_of, len(ends), **self.rfm_terms)
+        patients = whole["patient_id"].cat.categories
+        first = {
+            key: days.set_index("patient_id")["first_day"].reindex(patients).to_numpy()
+            for key, days in bought.groupby(["column", "name"])
+        }
+        standing = self._standing.reindex(patients)
+        states = (
+            MonthEnd(
+                end,
+                whole[whole["month_end"] == pd.Timestamp(end)],
+                windowed[windowed["month_end"] == pd.Timestamp(end)],
+                standing,
+                first,
+                lambda: self.cuts,
+                self.scheme,
+            )
+            for end in ends
+        )
+        return tag_history(self.rules, states, ends, patients)
+
+    @property
+    def _standing(self) -> pd.DataFrame:
+        """What is known of the patients now, by id."""
+        known = self.patients.set_index("patient_id")
+        if self.people is None:
+            return known
+        people = self.people.set_index("patient_id")
+        return known.join(people[[name for name in people if name not in known]].astype(object))
+
+    @property
+    def tag_counts(self) -> pd.DataFrame:
+        """Patients with each tag by month: ``tag, month, patients, put_on, taken_off``."""
+        from rfmkit.analysis.tags import tag_counts
+
+        return tag_counts(self.tag_history)
+
+    @property
+    def tags(self) -> pd.DataFrame:
+        """Who has which tag: ``patient_id, tag, since, put_on_this_month, taken_off_this_month``."""
+        from rfmkit.analysis.tags import current_tags
+
+        return current_tags(self.tag_history)
