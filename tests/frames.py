@@ -147,6 +147,18 @@ HEADLINE = pd.DataFrame(
 )
 
 
+#: A tag that gains a patient a month, seven put on and a few taken off at the end, and one that nobody has.
+TAG_COUNTS = pd.DataFrame(
+    {
+        "tag": ["vip"] * 24 + ["due_soon"] * 24,
+        "month": [*HISTORY["month"], *HISTORY["month"]],
+        "patients": [*range(100, 124), *[0] * 24],
+        "put_on": [*[1] * 23, 7, *[0] * 24],
+        "taken_off": [*[0] * 23, 3, *[0] * 24],
+    }
+)
+
+
 def rate(value: float, numerator: float, denominator: int, **more) -> SimpleNamespace:
     period = {"start": dt.date(2025, 11, 1), "end": dt.date(2026, 10, 31)}
     return SimpleNamespace(value=value, numerator=numerator, denominator=denominator, **period | more)

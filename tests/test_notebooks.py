@@ -38,6 +38,7 @@ PART_OF = {
     "holdout": "holdout",
     "loyalty": "loyalty",
     "retention": "crr",
+    "tag_counts": "tags",
 }
 _MOST_LINES = 8
 _NUMBER_WORDS = re.compile(
@@ -179,7 +180,7 @@ def test_a_pair_says_which_parts_it_needs(path):
         needed = {f"needs-{PART_OF[name]}" for name in study_attributes(code.source) if name in PART_OF}
         assert needed <= set(tags(code))
         assert all(
-            re.fullmatch("needs-(segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr)", tag)
+            re.fullmatch("needs-(segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr|tags)", tag)
             for tag in tags(code)
         )
 

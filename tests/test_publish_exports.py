@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from rfmkit import NotEnoughData, Reader
-from rfmkit.publish.exports import patients_parquet, rejects_csv
+from rfmkit.publish.exports import patients_parquet, rejects_csv, tags_csv
 from rfmkit.publish.metrics import plain, to_json
 from rfmkit.publish.workbook import workbook
 
@@ -43,6 +43,24 @@ def test_no_rejected_line_is_a_formula(start):
 
 def test_no_rejected_lines_leave_a_heading():
     assert rejects_csv(rejects()).decode("utf-8-sig") == '"file","row","column","reason","line"\r\n'
+
+
+def test_tags_are_written_for_other_programs():
+    tags = pd.DataFrame(
+        {
+            "patient_id": ["007", "=8"],
+            "tag": ["vip", "vip"],
+            "since": pd.to_datetime(["2026-08-31", "2026-10-31"]),
+            "put_on_this_month": [False, True],
+            "taken_off_this_month": [True, False],
+        }
+    )
+    read = list(csv.reader(io.StringIO(tags_csv(tags).decode("utf-8-sig"), newline="")))
+    assert read == [
+        ["patient_id", "tag", "since", "put_on_this_month", "taken_off_this_month"],
+        ["007", "vip", "2026-08-31", "false", "true"],
+        ["'=8", "vip", "2026-10-31", "true", "false"],
+    ]
 
 
 def test_patients_survive_and_are_the_same_bytes():

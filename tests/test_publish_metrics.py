@@ -82,6 +82,7 @@ def study(**missing):
             **holdout, naive_predicted=8.0, naive_mae=0.6,
             by_frequency=frame(frequency=["0", "1"], patients=[2, 7], predicted=[0.5, 1.0], actual=[0.0, 1.0]),
         ),
+        tag_counts=frame(tag=["vip"], month=["2026-10"], patients=[9], put_on=[4], taken_off=[0]),
         recommendations=frame(segment=["champions"], colour=["#123456"], value_at_risk=[7.0]),
     )  # fmt: skip
 
@@ -111,6 +112,8 @@ def test_cells_that_the_report_hides_are_hidden_here():
     made = metrics(study())
     assert made["score_bands"][0] == {"measure": "visit_count", "score": 1, "low": None, "high": None, "patients": None}
     assert made["score_bands"][1]["patients"] == 5
+    # Nine have the tag; of the four on whom it was put nothing is said.
+    assert made["tags"] == [{"tag": "vip", "month": "2026-10", "patients": 9, "put_on": None, "taken_off": 0}]
     assert made["score_grid"][0]["patients"] == 0
     assert made["score_grid"][1] == {"recency_score": 1, "frequency_score": 2, "patients": None, "revenue": None}
     assert made["clv"]["alive_grid"][0]["probability_alive"] is None

@@ -26,7 +26,7 @@ MONTH, AS_OF = "2026-10", dt.date(2026, 10, 31)
 LOCALES = {"dental-north": "ru", "aesthetic-lotus": "zh", "pharmacy-green": "en"}
 FILES = {
     "report.html", "metrics.json", "patients.parquet", "segments.xlsx", "manifest.json",
-    "private/rejects.csv", "private/identity.csv",
+    "private/rejects.csv", "private/identity.csv", "private/tags.csv",
     "notebooks/00_data_quality.ipynb", "notebooks/01_overview.ipynb", "notebooks/02_rfm_segments.ipynb",
     "notebooks/03_lifetime_value.ipynb", "notebooks/04_loyalty.ipynb", "notebooks/05_recommendations.ipynb",
 }  # fmt: skip

@@ -47,6 +47,7 @@ CASES = {
         frames.TRAITS, kinds=["service", "weekday", "hour", "cohort"], reader=reader
     ),
     "segments": lambda reader: tables.segments(frames.SEGMENTS, window_months=24, reader=reader),
+    "tags": lambda reader: tables.tags(frames.TAG_COUNTS, reader=reader),
 }
 ALL = pytest.mark.parametrize("name", CASES)
 READERS = pytest.mark.parametrize(
@@ -152,6 +153,13 @@ def test_segments_sum_to_all_patients():
     rows = cells(CASES["segments"](Reader("en", "EUR")))
     assert rows[1][:5] == ["Champions", "312", "10.4%", "€1,911,000", "34.3%"]
     assert rows[-1][:5] == ["All patients", "3,000", "100.0%", "€5,569,000", "100.0%"]
+
+
+def test_a_tag_stands_with_its_past_and_few_patients_are_not_counted():
+    rows = cells(CASES["tags"](Reader("en", "EUR", 5)))
+    assert rows[0][4:] == ["Sept 2026", "Jul 2026", "Apr 2026", "Oct 2025"]
+    assert rows[1] == ["vip", "123", "7", "< 5", "122", "120", "117", "111"]
+    assert rows[2] == ["due soon", "0", "0", "0", "0", "0", "0", "0"]
 
 
 def test_a_window_without_end_is_the_whole_history():

@@ -165,7 +165,7 @@ def test_a_rule_that_is_wrong_is_named_when_the_clinic_file_is_opened(tmp_path, 
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ('{category = "Boddy"}', "when category: nobody can meet it: no line has the category Boddy. Did you mean Body?"),
+        ('{category = "Boddy"}', "nobody can meet it: no line has the category Boddy. Did you mean Body?"),
         ('{service = "zzz"}', "no line has the service zzz. Write it as the export does."),
         ('{any = [{visits = 1}, {service = "Peeel"}]}', "no line has the service Peeel. Did you mean Peel?"),
     ],
@@ -204,7 +204,7 @@ def test_tags_go_with_the_recall(tmp_path):
     study = open_one(clinic_file(tmp_path, rfm + '[tags.due]\nwhen = {days_overdue = ">= 0", recall_days = 90}\n'))
     history = study.tag_history
     early = history.held["due"][-5:, history.patients.get_loc("early")]
-    # Peeled on 1 February and on 31 July: at the end of June 149 − 90 = 59 days overdue, at the end of October 92 − 90 = 2.
+    # Peeled on 1 February and on 31 July: overdue by 149 − 90 = 59 days on 30 June, by 92 − 90 = 2 on 31 October.
     assert early.tolist() == [True, False, False, False, True]
 
 

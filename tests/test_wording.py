@@ -200,6 +200,7 @@ REASONS = [
     ("history_starts_late", {"first_visit": dt.date(2025, 3, 2), "needed": dt.date(2024, 11, 1)}),
     ("no_visits", {"start": dt.date(2025, 11, 1), "end": dt.date(2026, 10, 31)}),
     ("no_paid_visits", {"start": dt.date(2025, 11, 1), "end": dt.date(2026, 10, 31)}),
+    ("no_tags", {}),
     ("no_patients_at_start", {"day": dt.date(2025, 10, 31)}),
 ]
 

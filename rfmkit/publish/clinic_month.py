@@ -212,7 +212,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 def _build(study: Study, new: Path, made_from: dict, *, failed: Path, watch: Watch) -> None:
     """Write every file of a clinic-month into a new folder, the manifest last."""
-    from rfmkit.publish.exports import identity_csv, patients_parquet, rejects_csv
+    from rfmkit.publish.exports import identity_csv, patients_parquet, rejects_csv, tags_csv
     from rfmkit.publish.manifest import NAME, manifest
     from rfmkit.publish.metrics import metrics, to_json
     from rfmkit.publish.notebooks import find_notebooks
@@ -234,6 +234,8 @@ def _build(study: Study, new: Path, made_from: dict, *, failed: Path, watch: Wat
         write_file(new / "private" / "rejects.csv", rejects_csv(study.rejects), mode=0o600)
         if study.identity is not None:
             write_file(new / "private" / "identity.csv", identity_csv(study.identity), mode=0o600)
+        if study.part("tags").ok:
+            write_file(new / "private" / "tags.csv", tags_csv(study.tags), mode=0o600)
         write_file(new / NAME, to_json(manifest(study, made_from, new)))
 
 

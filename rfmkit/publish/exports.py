@@ -53,6 +53,19 @@ def identity_csv(identity: pd.DataFrame) -> bytes:
     return _private_csv(identity)
 
 
+def tags_csv(tags: pd.DataFrame) -> bytes:
+    """Who has which tag, for the clinic's own programs; written as `rejects_csv` is.
+
+    Parameters
+    ----------
+    tags : pandas.DataFrame
+        ``patient_id, tag, since, put_on_this_month, taken_off_this_month``.
+    """
+    told = {True: "true", False: "false"}
+    changed = {name: tags[name].map(told) for name in ("put_on_this_month", "taken_off_this_month")}
+    return _private_csv(tags.assign(since=tags["since"].dt.strftime("%Y-%m-%d"), **changed))
+
+
 def _private_csv(frame: pd.DataFrame) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")

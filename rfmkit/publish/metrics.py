@@ -61,6 +61,7 @@ def metrics(study: Study) -> dict:
             "cohorts": _part(study, "cohorts", lambda study: _portraits(study, study.cohorts, "cohort")),
             "cohort_traits": _part(study, "cohorts", lambda study: _traits(study, study.cohort_traits)),
             "coverage": _records(study.coverage),
+            "tags": _part(study, "tags", _tags),
             "recommendations": _part(study, "recommendations", lambda study: _records(study.recommendations)),
         }
     )
@@ -78,6 +79,16 @@ def _part(study: Study, name: str, numbers_of) -> object:
 
 def _missing(reason: NotEnoughData) -> dict:
     return {"status": reason.status, "reason": str(reason)}
+
+
+def _tags(study: Study) -> list[dict]:
+    """Who has each tag by month; a number of few patients is hidden, as it is in the report."""
+    from rfmkit.present.disclosure import mask_small_cells
+
+    counts = study.tag_counts
+    for name in ("patients", "put_on", "taken_off"):
+        counts = mask_small_cells(counts, columns=[name], min_count=study.clinic.report.min_count, count=name)
+    return _records(counts)
 
 
 def _loyalty(study: Study) -> dict:

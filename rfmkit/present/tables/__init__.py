@@ -19,6 +19,7 @@ from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, rete
 from rfmkit.present.tables.origin import definitions, provenance, rows
 from rfmkit.present.tables.portraits import approaches, cohorts, portraits, traits
 from rfmkit.present.tables.quality import coverage, findings, history_reach
+from rfmkit.present.tables.tags import tags
 from rfmkit.present.tables.value import (
     clv_basis,
     clv_gates,
@@ -59,5 +60,6 @@ __all__ = [
     "segment_definitions",
     "segment_value",
     "segments",
+    "tags",
     "traits",
 ]
