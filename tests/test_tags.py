@@ -153,7 +153,6 @@ def test_the_last_month_end_is_what_the_patients_table_says(study):
         ('[tags.t]\nwhen = {segment = "champion"}', "when segment: there is no champion. Did you mean champions?"),
         ("[tags.T]\nwhen = {visits = 1}", "tags"),
         ("[tags.t]\nwen = {visits = 1}", "clinic.toml [tags.t] wen: unknown key. Did you mean when?"),
-        ('[lists]\nfollow_up = ["vi"]\n[tags.vip]\nwhen = {visits = 1}', "neither a tag nor a group is vi. Did you"),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_wrong_is_named_when_the_clinic_file_is_opened(tmp_path, parts, said):

@@ -1,4 +1,4 @@
-"""Tags that a clinic puts on patients by rule, and of whom it wants a list."""
+"""Tags that a clinic puts on patients by rule."""
 
 from __future__ import annotations
 
@@ -17,9 +17,3 @@ class Tag(Part):
 
     when: dict[str, Any]
     name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
-
-
-class Lists(Part):
-    """Of which tags and groups the clinic wants a list of whom to follow up."""
-
-    follow_up: list[str] = Field(default_factory=list)

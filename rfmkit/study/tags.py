@@ -54,22 +54,9 @@ class Tags(Intake):
                 if what := impossible(rule, columns, self.scheme):
                     problems.append(Problem(where, f"nobody can meet {what}", "Correct it, or remove the tag."))
                 found[tag] = rule
-        problems += self._unknown_lists()
         if problems:
             raise ClinicFileError(problems)
         return found
-
-    def _unknown_lists(self) -> list[Problem]:
-        known = [*self.clinic.tags, *self.scheme.segments]
-        problems = []
-        for name in self.clinic.lists.follow_up:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-                problems.append(
-                    Problem(f"{self.clinic.path.name} [lists] follow_up", f"neither a tag nor a group is {name}", fix)
-                )
-        return problems
 
     @kept
     def first_bought(self) -> pd.DataFrame:
