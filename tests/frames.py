@@ -329,3 +329,55 @@ TRAITS = traits_table(
         ("loyal", "cohort", "male_18_34", 155, 205, 112, 312, 0.3, False),
     ]
 )
+_MOVED = {
+    ("champions", "champions"): (240, 900_000.0, 910_000.0),
+    ("champions", "at_risk"): (52, 310_000.0, 4_000.0),
+    ("champions", "lost"): (3, 9_000.0, 0.0),
+    ("loyal", "champions"): (61, 80_000.0, 290_000.0),
+    ("loyal", "loyal"): (120, 300_000.0, 300_000.0),
+    ("at_risk", "lost"): (44, 20_000.0, 1_000.0),
+    ("inactive", "loyal"): (9, 0.0, 30_000.0),
+    ("lost", "inactive"): (71, 5_000.0, 0.0),
+    ("inactive", "inactive"): (800, 0.0, 0.0),
+    ("not_yet", "loyal"): (30, 0.0, 60_000.0),
+}
+_STATES = ["champions", "loyal", "at_risk", "lost", "inactive"]
+_COLOURS = dict(
+    zip(["not_yet", *_STATES], ["#3d444b", "#1b6e5a", "#2f8f6f", "#c8553d", "#5c6670", "#9aa3ab"], strict=True)
+)
+TRANSITIONS = pd.DataFrame(
+    [
+        (was, now, *_MOVED.get((was, now), (0, 0.0, 0.0)), _COLOURS[was])
+        for was in ["not_yet", *_STATES]
+        for now in _STATES
+    ],
+    columns=["from_segment", "to_segment", "patients", "revenue_before", "revenue_after", "colour"],
+)
+TRANSITIONS.insert(5, "revenue_change", TRANSITIONS["revenue_after"] - TRANSITIONS["revenue_before"])
+_MOVES = TRANSITIONS[TRANSITIONS["from_segment"].ne(TRANSITIONS["to_segment"]) & TRANSITIONS["patients"].gt(0)]
+MOVEMENT = SimpleNamespace(
+    start=dt.date(2026, 9, 30),
+    end=dt.date(2026, 10, 31),
+    before=(dt.date(2026, 9, 1), dt.date(2026, 9, 30)),
+    after=(dt.date(2026, 10, 1), dt.date(2026, 10, 31)),
+    transitions=TRANSITIONS,
+    moves=_MOVES.sort_values("revenue_change", key=abs, ascending=False, ignore_index=True),
+    flows=pd.DataFrame(
+        [
+            ("champions", 295, 0, 0, 61, 55, 0, 301),
+            ("loyal", 181, 30, 9, 0, 61, 0, 159),
+            ("at_risk", 44, 0, 0, 52, 44, 0, 52),
+            ("lost", 71, 0, 0, 47, 0, 71, 47),
+            ("inactive", 809, 0, 0, 71, 9, 0, 871),
+        ],
+        columns=["segment", "start", "entered", "returned", "moved_in", "moved_out", "became_inactive", "end"],
+    ),
+)
+GROUP_HISTORY = pd.DataFrame(
+    [
+        (month, segment, _COLOURS[segment], 40 * (5 - place) + 3 * at)
+        for at, month in enumerate(HISTORY["month"])
+        for place, segment in enumerate(_STATES)
+    ],
+    columns=["month", "segment", "colour", "patients"],
+)

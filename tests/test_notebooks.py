@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 NAMES = [
     *("00_data_quality", "01_overview", "02_rfm_segments", "03_lifetime_value", "04_loyalty", "05_recommendations"),
     "06_portraits",
+    "07_movement",
 ]
 NOTEBOOKS = pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 #: What a table of the study needs, beyond the tables of the same name.
@@ -39,7 +40,11 @@ PART_OF = {
     "loyalty": "loyalty",
     "retention": "crr",
     "tag_counts": "tags",
+    "month_movement": "movement",
+    "group_history": "movement",
+    "year_movement": "movement_year",
 }
+PARTS = "segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr|movement|movement_year|tags"
 _MOST_LINES = 8
 _NUMBER_WORDS = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand)\b", re.I
@@ -179,10 +184,7 @@ def test_a_pair_says_which_parts_it_needs(path):
     for _, code in pairs(path):
         needed = {f"needs-{PART_OF[name]}" for name in study_attributes(code.source) if name in PART_OF}
         assert needed <= set(tags(code))
-        assert all(
-            re.fullmatch("needs-(segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr|tags)", tag)
-            for tag in tags(code)
-        )
+        assert all(re.fullmatch(f"needs-({PARTS})", tag) for tag in tags(code))
 
 
 @NOTEBOOKS

@@ -20,13 +20,16 @@ from rfmkit.present.plots import canvas
 
 CASES = {
     "cohorts": frames.COHORTS,
+    "group_history": frames.GROUP_HISTORY,
     "holdout": frames.BY_FREQUENCY,
     "loyalty_history": frames.HISTORY,
+    "movement_flows": frames.TRANSITIONS,
     "probability_alive": frames.ALIVE_GRID,
     "revenue_history": frames.HISTORY,
     "score_distribution": frames.SCORE_BANDS,
     "score_heatmap": frames.SCORE_GRID,
     "segment_sizes": frames.SEGMENTS,
+    "transition_matrix": frames.TRANSITIONS,
     "visit_volume": frames.VISIT_VOLUME,
 }
 ALL = pytest.mark.parametrize("name", CASES)
@@ -250,9 +253,75 @@ def test_small_ripples_stay_small():
     assert high - low >= 0.2 * 0.5
 
 
+# --- movement
+
+
+def test_a_matrix_of_moves_tints_who_moved_and_hides_the_few():
+    ax = draw("transition_matrix", reader=READERS["en"])
+    rows, columns = ([label.get_text() for label in labels()] for labels in (ax.get_yticklabels, ax.get_xticklabels))
+    assert columns == ["Champions", "Loyal", "At risk", "Lost", "Long absent"]
+    assert rows == ["Not yet a patient", *reversed(columns)]
+    written = dict(zip([text.get_position() for text in ax.texts], texts(ax), strict=True))
+    colours = {(patch.get_x() + 0.5, patch.get_y() + 0.5): canvas.to_hex(patch.get_facecolor()) for patch in ax.patches}
+
+    def at(was: str, now: str) -> tuple[float, float]:
+        return columns.index(now), rows.index(was)
+
+    assert written[at("Champions", "Champions")] == "240"
+    assert written[at("Champions", "Lost")] == "< 5"
+    assert at("Loyal", "Lost") not in written, "where nobody moved nothing is written"
+    plain = [at("Champions", "Champions"), at("Champions", "Lost"), at("Loyal", "Lost")]
+    assert {colours[place] for place in plain} == {canvas.PALE}
+    assert colours[at("Lost", "Long absent")] == canvas.shade(READERS["en"].colour, 1), "the largest move, of 71"
+    assert written[at("Not yet a patient", "Loyal")] == "30"
+
+
+def test_flows_keep_their_breadth_and_small_ones_do_not_tell_it():
+    def bands(transitions):
+        ax = plots.movement_flows(transitions, most=9, reader=READERS["en"])
+        drawn = [patch for patch in ax.patches if hasattr(patch, "get_path") and len(patch.get_path().vertices) == 9]
+        starts = [patch.get_path().vertices for patch in drawn]
+        assert all(one[0][1] - one[7][1] == pytest.approx(one[3][1] - one[4][1]) for one in starts)
+        return sorted(one[0][1] - one[7][1] for one in starts), ax
+
+    widths, ax = bands(frames.TRANSITIONS)
+    # 3 of "< 5" are as 2.5; 9, 30, 44, 52, 61, 71 as they are.
+    assert [width / widths[-1] for width in widths] == pytest.approx([one / 71 for one in (2.5, 9, 30, 44, 52, 61, 71)])
+    few = frames.TRANSITIONS["patients"].eq(3)
+    assert bands(frames.TRANSITIONS.assign(patients=frames.TRANSITIONS["patients"].where(~few, 1)))[0] == widths
+    assert {"Champions · 55", "Not yet a patient · 30", "Loyal · 39", "Long absent · 9", "Long absent · 71"} <= set(
+        texts(ax)
+    )
+    bars = [(bar.get_x(), bar.get_height()) for bar in ax.patches if hasattr(bar, "get_height")]
+    left, right = (sum(height for x, height in bars if (x == 0) == first) for first in (True, False))
+    assert left == pytest.approx(right) == pytest.approx(sum(widths))
+
+
+def test_the_least_moved_groups_are_joined():
+    told = texts(plots.movement_flows(frames.TRANSITIONS, most=1, reader=READERS["en"]))
+    # The lost moved most: 71 out, and 3 + 44 in. Moves of the others among themselves are none any more.
+    assert [text for text in told if "·" in text] == [
+        *("Lost · 71", "Other groups · 47", "Long absent · 9", "Not yet a patient · 30"),
+        *("Lost · 47", "Other groups · 39", "Long absent · 71"),
+    ]
+
+
+def test_the_groups_of_a_month_stand_one_upon_the_other():
+    ax = draw("group_history")
+    sizes = frames.GROUP_HISTORY.pivot(index="month", columns="segment", values="patients")
+    tops = [max(layer.get_paths()[0].vertices[:, 1]) for layer in ax.collections]
+    assert tops == sizes[["champions", "loyal", "at_risk", "lost", "inactive"]].cumsum(axis=1).max().tolist()
+    assert texts(ax)[0] == f"Long absent · {sizes['inactive'].iloc[-1]}"
+
+
 @pytest.mark.parametrize(
     ("name", "frame"),
     [
+        ("group_history", frames.GROUP_HISTORY.assign(patients=0)),
+        ("movement_flows", frames.TRANSITIONS.assign(patients=0)),
+        ("movement_flows", frames.TRANSITIONS.assign(patients=1)),
+        ("transition_matrix", frames.TRANSITIONS.assign(patients=0)),
+        ("transition_matrix", frames.TRANSITIONS.assign(patients=1)),
         ("loyalty_history", frames.HISTORY.assign(rpr=np.nan, aov=np.nan, crr=np.nan)),
         ("probability_alive", frames.ALIVE_GRID.assign(patients=0, probability_alive=np.nan)),
         ("score_heatmap", frames.SCORE_GRID.assign(patients=0)),

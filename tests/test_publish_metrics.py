@@ -35,6 +35,22 @@ def frame(**columns):
     return pd.DataFrame(columns)
 
 
+MOVES = frame(
+    from_segment=["loyal", "not_yet", "loyal"],
+    to_segment=["lost", "champions", "loyal"],
+    patients=[3, 9, 0],
+    revenue_change=[-80.0, 70.0, 0.0],
+    colour=["#123456"] * 3,
+)
+MOVEMENT = SimpleNamespace(
+    start=START,
+    end=END,
+    transitions=MOVES,
+    moves=MOVES[:2],
+    flows=frame(segment=["champions", "lost"], start=[4, 0], entered=[9, 0], moved_in=[0, 3], end=[13, 3]),
+)
+
+
 def study(**missing):
     history = frame(month=["2026-10"], revenue=[2.0], visits=[3], active_patients=[4], rpr=[0.5], aov=[1.0], crr=[None])
     holdout = {"calibration_end": START, "end": END, "predicted": 9.5, "actual": 9, "mae": 0.5}
@@ -83,6 +99,9 @@ def study(**missing):
             by_frequency=frame(frequency=["0", "1"], patients=[2, 7], predicted=[0.5, 1.0], actual=[0.0, 1.0]),
         ),
         tag_counts=frame(tag=["vip"], month=["2026-10"], patients=[9], put_on=[4], taken_off=[0]),
+        month_movement=MOVEMENT,
+        year_movement=MOVEMENT,
+        group_history=frame(month=["2026-10"], segment=["champions"], colour=["#123456"], patients=[9]),
         recommendations=frame(segment=["champions"], colour=["#123456"], value_at_risk=[7.0]),
     )  # fmt: skip
 
@@ -137,6 +156,21 @@ def test_portraits_are_those_that_the_report_shows():
             "others_of": 20, "others_share": 0.0, "times": None, "p": 0.001, "p_adjusted": 0.002,
         }
     ]  # fmt: skip
+
+
+def test_moves_of_few_patients_are_hidden_and_sizes_are_not():
+    made = metrics(study())["movement"]
+    assert (made["status"], made["start"], made["end"]) == ("ok", "2025-11-01", "2026-10-31")
+    assert made["transitions"] == [
+        {"from_segment": "loyal", "to_segment": "lost", "patients": None, "revenue_change": None},
+        {"from_segment": "not_yet", "to_segment": "champions", "patients": 9, "revenue_change": 70.0},
+    ]
+    assert made["moves"] == made["transitions"][1:]
+    assert made["flows"] == [
+        {"segment": "champions", "start": 4, "entered": 9, "moved_in": 0, "end": 13},
+        {"segment": "lost", "start": 0, "entered": 0, "moved_in": None, "end": 3},
+    ]
+    assert metrics(study(movement_year=FEW))["movement_year"] == {"status": "not_enough_data", "reason": str(FEW)}
 
 
 def test_a_part_that_cannot_be_computed_says_so_and_the_rest_stands():

@@ -29,6 +29,7 @@ FILES = {
     "private/rejects.csv", "private/identity.csv", "private/tags.csv",
     "notebooks/00_data_quality.ipynb", "notebooks/01_overview.ipynb", "notebooks/02_rfm_segments.ipynb",
     "notebooks/03_lifetime_value.ipynb", "notebooks/04_loyalty.ipynb", "notebooks/05_recommendations.ipynb",
+    "notebooks/07_movement.ipynb",
 }  # fmt: skip
 clinics = pytest.mark.parametrize("name", demo.CLINICS)
 

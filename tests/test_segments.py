@@ -52,6 +52,7 @@ def test_eleven_is_the_agreed_table():
         ({"a": ["12 12 12"], "b": []}, "segments that nobody can reach b"),
         ({"a": ["12 12 123"]}, "cells lie outside scores of 1 to 2 113, 123, 213, 223"),
         ({"a": ["1 12 12"], "inactive": ["2 12 12"]}, "a segment may not be called inactive"),
+        ({"a": ["1 12 12"], "not_yet": ["2 12 12"]}, "a segment may not be called not_yet"),
         ({"a": ["12 12"]}, "is no scheme file"),
     ],
 )

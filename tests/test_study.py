@@ -129,7 +129,20 @@ def test_parts_that_do_not_stand_say_why_and_the_rest_stands(write_clinic):
     lines = [f"p{number},2025-11-{number + 1:02},10\np{number},2026-04-01,10\n" for number in range(20)]
     study = open_it(write_clinic(HEAD + "".join(lines)))
     assert {name: part.status for name, part in study.parts.items() if not part.ok} == dict.fromkeys(
-        ["segments", "portraits", "cohorts", "recommendations", "clv", "holdout", "crr"], "not_enough_data"
+        [
+            *(
+                "segments",
+                "portraits",
+                "cohorts",
+                "movement",
+                "movement_year",
+                "recommendations",
+                "clv",
+                "holdout",
+                "crr",
+            ),
+        ],
+        "not_enough_data",
     )
     assert study.part("clv").reason.numbers == {"have": 20, "need": 50}
     with pytest.raises(NotEnoughData, match="20 patients came in the window; groups need at least 50"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import frames
 import pandas as pd
@@ -18,6 +19,7 @@ NBSP = "\N{NO-BREAK SPACE}"
 #: Every table with what it shows.
 CASES = {
     "approaches": lambda reader: tables.approaches(frames.COHORTS, frames.TRAITS, reader=reader),
+    "changes": lambda reader: tables.changes(frames.MOVEMENT, reader=reader),
     "clv_basis": lambda reader: tables.clv_basis(frames.CLV, reader=reader),
     "clv_gates": lambda reader: tables.clv_gates(frames.GATES, reader=reader),
     "clv_parameters": lambda reader: tables.clv_parameters(frames.CLV, reader=reader),
@@ -38,10 +40,12 @@ CASES = {
     "rates": lambda reader: tables.rates(frames.LOYALTY, reader=reader),
     "recommendations": lambda reader: tables.recommendations(frames.RECOMMENDATIONS, reader=reader),
     "retention": lambda reader: tables.retention(frames.RETENTION, active_months=12, reader=reader),
+    "revenue_moves": lambda reader: tables.revenue_moves(frames.MOVEMENT, reader=reader),
     "rows": lambda reader: tables.rows(frames.ROWS, reader=reader),
     "score_bands": lambda reader: tables.score_bands(frames.SCORE_BANDS, reader=reader),
     "score_cuts": lambda reader: tables.score_cuts(frames.SCORE_CUTS, scoring="threshold", reader=reader),
     "segment_definitions": lambda reader: tables.segment_definitions(frames.SEGMENTS, reader=reader),
+    "segment_flows": lambda reader: tables.segment_flows(frames.MOVEMENT, reader=reader),
     "segment_value": lambda reader: tables.segment_value(frames.SEGMENTS, reader=reader),
     "traits": lambda reader: tables.traits(
         frames.TRAITS, kinds=["service", "weekday", "hour", "cohort"], reader=reader
@@ -337,3 +341,47 @@ def test_a_segment_of_the_clinic_s_own_has_a_card_without_our_advice():
     html = tables.recommendations(frames.RECOMMENDATIONS.head(1).assign(segment="our_vip")).html
     assert headings(html) == ["our vip"]
     assert "<p" not in html
+
+
+def test_the_flows_of_a_group_add_up_and_hide_the_few():
+    rows = cells(CASES["segment_flows"](Reader("en", "EUR", 10)))
+    assert rows[0][1:] == [
+        *("30 September 2026", "First visit", "Came back", "Moved in", "Moved out", "Now long absent"),
+        "31 October 2026",
+    ]
+    assert rows[2] == ["Loyal", "181", "30", "< 10", "", "61", "", "159"]  # 181 + 30 + 9 − 61
+    assert rows[-1] == ["All patients", "1,400", "30", "< 10", "", "", "71", "1,430"]
+
+
+def test_the_moves_that_changed_revenue_stand_with_their_money_and_without_the_few():
+    rows = cells(CASES["revenue_moves"](Reader("en", "EUR", 5)))
+    assert rows[0][3:] == ["Paid 1–30 Sept 2026", "Paid 1–31 Oct 2026", "Change"]
+    assert rows[1] == ["Champions", "At risk", "52", "€310,000", "€4,000", "-€306,000"]
+    assert rows[2] == ["Loyal", "Champions", "61", "€80,000", "€290,000", "+€210,000"]
+    assert len(rows) == 1 + 5
+    assert [row[-1] for row in rows[3:]] == ["+€60,000", "+€30,000", "-€19,000"]
+    all_but_few = cells(tables.revenue_moves(frames.MOVEMENT, most=9, reader=Reader("en", "EUR", 5)))
+    assert [row[-1] for row in all_but_few[6:]] == ["-€5,000"], "-€9,000 of three patients are not told"
+
+
+def test_what_changed_is_told_in_words():
+    told = re.findall("<li>(.+)</li>", CASES["changes"](Reader("en", "EUR", 5)).html)
+    assert told == [
+        "Came for the first time: 30 patients.",
+        "Came back after a long absence: 9 patients. Now long absent: 71 patients.",
+        "Changed group: 240 of 1,400 (17.1%).",
+        "Grew most: “At risk”, from 44 to 52.",
+        "Shrank most: “Lost”, from 71 to 47.",
+        "The largest move: “Lost” → “Long absent”, 71 patients.",
+        "The move that added most revenue: “Loyal” → “Champions”, 61 patients: +€210,000.",
+        "The move that took most revenue away: “Champions” → “At risk”, 52 patients: -€306,000.",
+    ]
+
+
+def test_where_nobody_moved_nothing_is_told_of_moves():
+    still = frames.MOVEMENT.flows.assign(entered=0, returned=0, moved_in=0, moved_out=0, became_inactive=0)
+    nothing = SimpleNamespace(
+        **vars(frames.MOVEMENT) | {"flows": still.assign(end=still["start"]), "moves": frames.MOVEMENT.moves.head(0)}
+    )
+    told = re.findall("<li>(.+)</li>", tables.changes(nothing).html)
+    assert told[2:] == ["Changed group: 0 of 1,400 (0.0%)."]

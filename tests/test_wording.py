@@ -301,6 +301,11 @@ def test_points(locale, text):
     assert Reader(locale).points(0.512, 0.5) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(1200, "+€1,200"), (-1200, "-€1,200"), (0, "€0"), (9.5, "+€9.50")])
+def test_a_gain_is_signed(value, text):
+    assert Reader(currency="EUR").gain(value) == text
+
+
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
 def test_what_is_not_known_is_a_dash(value):
     reader = Reader(currency="EUR", min_count=5)
@@ -309,6 +314,7 @@ def test_what_is_not_known_is_a_dash(value):
         reader.percent,
         reader.money,
         reader.short_money,
+        reader.gain,
         reader.count,
         reader.days,
         reader.months,

@@ -237,13 +237,18 @@ def score_rfm(rfm: pd.DataFrame, bins: int = 5, cuts: RfmCuts | None = None) -> 
     """
     cuts = cuts if cuts is not None else rfm_cuts(rfm, bins) if len(rfm) else RfmCuts((), (), ())
     scored = rfm.copy()
-    for measure, less_is_better in _measures(cuts.recency).items():
-        sign = -1 if less_is_better else 1
-        levels = np.sort(sign * np.asarray(cuts.levels[measure], dtype=float))
-        scored[score_of(measure)] = 1 + np.searchsorted(levels, sign * rfm[measure].to_numpy(dtype=float), side="right")
+    for measure in cuts.levels:
+        scored[score_of(measure)] = scores_of(rfm[measure], measure, cuts)
     digits = [scored[column].astype("int64").astype("str") for column in SCORES.values()]
     scored["rfm_score"] = digits[0] + digits[1] + digits[2]
     return scored
+
+
+def scores_of(values: pd.Series, measure: str, cuts: RfmCuts) -> np.ndarray:
+    """The scores of one measure's values: 1 + the number of its cuts that a value is not worse than."""
+    sign = -1 if _measures(cuts.recency)[measure] else 1
+    levels = np.sort(sign * np.asarray(cuts.levels[measure], dtype=float))
+    return 1 + np.searchsorted(levels, sign * values.to_numpy(dtype=float), side="right")
 
 
 def score_cuts(cuts: RfmCuts) -> pd.DataFrame:

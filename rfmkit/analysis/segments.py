@@ -14,7 +14,8 @@ import pandas as pd
 
 from rfmkit.errors import ClinicFileError, Problem
 
-INACTIVE = "inactive"
+#: No visit in the window, and no visit yet at all: what a scheme may not call a segment of its own.
+INACTIVE, NOT_YET = "inactive", "not_yet"
 #: What a scheme may say of a segment in words of its own, and where a report looks for them.
 WORDS = {"name": "segment", "who": "who", "what": "advice-what", "why": "advice-why"}
 _INACTIVE_COLOUR = "#9aa3ab"
@@ -159,7 +160,7 @@ def _faults(where: str, bins: int, keys: list[str], held: list[tuple[str, str]])
         f"cells lie outside scores of 1 to {bins}": sorted(times.keys() - cube),
         "segments that nobody can reach": [key for key in keys if key not in reached],
         "segments that stand twice": sorted(key for key, count in Counter(keys).items() if count > 1),
-        "a segment may not be called": [key for key in keys if key == INACTIVE],
+        "a segment may not be called": [key for key in keys if key in {INACTIVE, NOT_YET}],
         # A key becomes the name of a file.
         "keys are small letters, digits and _, not": [key for key in keys if not re.fullmatch("[a-z][a-z0-9_]*", key)],
     }

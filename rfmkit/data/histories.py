@@ -141,6 +141,33 @@ def _between(months: np.ndarray, after: int, until: int) -> slice:
     return slice(*np.searchsorted(months, [after, until], side="right"))
 
 
+def revenue_by_period(visits: Rows, refunds: Rows | None, periods: Mapping[str, Period]) -> pd.DataFrame:
+    """Sum what each patient paid in each of some periods, refunds of days without a visit taken off.
+
+    Parameters
+    ----------
+    visits, refunds
+        As for `rfm_history`.
+    periods : mapping
+        Name → Period; they may overlap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By ``patient_id``, one column a period (money), of all patients who have a line in any of them.
+    """
+    days = as_table(visits, "patient_id", "visit_date", "amount").select("patient_id", "visit_date", "amount")
+    if refunds is not None:
+        back = as_table(refunds, "patient_id", "visit_date", "amount")
+        days = ibis.union(days, back.select("patient_id", "visit_date", "amount"))
+    days = days.filter(
+        days.visit_date.between(min(one.start for one in periods.values()), max(one.end for one in periods.values()))
+    )
+    sums = {name: days.amount.sum(where=days.visit_date.between(*period)) for name, period in periods.items()}
+    frame = days.group_by("patient_id").aggregate(**sums).execute().set_index("patient_id")
+    return frame.astype("float64").fillna(0.0)
+
+
 def _by_month(visits: Rows, refunds: Rows | None, as_of: dt.date) -> tuple[pd.Index, pd.DataFrame]:
     """All patients; and what they did in each month, in order: ``month, patient`` (a number), and the measures.
 

@@ -182,3 +182,26 @@ def shown_traits(traits: pd.DataFrame, *, min_count: int) -> pd.DataFrame:
     columns = ["others", "others_share", "times"]
     told = traits.assign(**{column: traits[column].where(~hidden) for column in columns})
     return told[shown].reset_index(drop=True)
+
+
+def without_small_groups(frame: pd.DataFrame, *, min_count: int, count: str = "patients") -> pd.DataFrame:
+    """Leave out the rows of fewer than `min_count` patients, of a list beside which no total stands.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row a group.
+    min_count : int
+        The smallest number of patients that may be shown.
+    count : str, default "patients"
+        The column with the number of patients.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> moves = pd.DataFrame({"to_segment": ["loyal", "lost"], "patients": [12, 2], "revenue_change": [90.0, -80.0]})
+    >>> without_small_groups(moves, min_count=5)
+      to_segment  patients  revenue_change
+    0      loyal        12            90.0
+    """
+    return frame[frame[count] >= min_count].reset_index(drop=True)

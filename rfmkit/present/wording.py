@@ -218,6 +218,12 @@ class Reader:
             return format_compact_decimal(_tidy(value, digits), locale=self._cldr, fraction_digits=digits)
         return format_compact_currency(_tidy(value, digits), self.currency, locale=self._cldr, fraction_digits=digits)
 
+    def gain(self, value: float | None, digits: int | None = None) -> str:
+        """A sum that was gained or, below 0, lost: signed."""
+        if _is_missing(value):
+            return MISSING
+        return self._signed(value, self.money, digits=self.cents([value]) if digits is None else digits)
+
     def change(self, value: float | None, before: float | None) -> str:
         """How much more `value` is than `before`, as a signed share of it."""
         if _is_missing(value) or _is_missing(before) or not before:

@@ -308,7 +308,7 @@ def _page(study: Study, executed: dict[str, NotebookNode], *, whole: bool) -> st
     from rfmkit.publish.page import Page, render
 
     reader, clinic = study.reader, study.clinic
-    missing = frozenset(name for name in ("segments", "clv", "crr") if study.part(name).status != "ok")
+    missing = frozenset(name for name in ("segments", "movement", "clv", "crr") if study.part(name).status != "ok")
     page = Page(
         month=reader.month(study.month),
         as_of=reader.date(study.as_of),

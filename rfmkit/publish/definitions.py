@@ -57,6 +57,8 @@ def definitions(clinic: Clinic, *, missing: frozenset[str] = frozenset(), reader
         terms += _kept_in_catalogue(("new_patients", "reactivated_patients", "lost_patients"), reader)
     if "segments" not in missing:
         terms += _segment_terms(clinic, reader)
+    if "movement" not in missing:
+        terms += _movement_terms(reader)
     if "clv" not in missing:
         terms += _value_terms(clinic, reader)
     text = say(
@@ -98,6 +100,26 @@ def _segment_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:
         )
         terms.append((say("Days overdue"), overdue))
     return terms
+
+
+def _movement_terms(reader: Reader) -> list[tuple[str, str]]:
+    say = reader.say
+    return [
+        (
+            say("Move between groups"),
+            say(
+                "A patient was in one group on the earlier day and is in another on the later one. Both days are judged"
+                " by the scores' cuts of the later one, so nobody moves because others did."
+            ),
+        ),
+        (
+            say("Revenue of a move"),
+            say(
+                "What the patients of a move paid in the month, or in the year, that ends on the later day, less what"
+                " they paid in the month, or in the year, before."
+            ),
+        ),
+    ]
 
 
 def _value_terms(clinic: Clinic, reader: Reader) -> list[tuple[str, str]]:

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 _NO_NUMBERS = ["colour"]
 #: The columns that say which cell of a matrix a row is.
-_WHERE = {"measure", "score", "recency_score", "frequency_score", "visit_count_band", "recency_band", "frequency"}
+_WHERE = {
+    *("measure", "score", "recency_score", "frequency_score", "visit_count_band", "recency_band", "frequency"),
+    *("from_segment", "to_segment"),
+}
+#: The moves that a report names.
+_MOST_MOVES = 5
 
 
 def metrics(study: Study) -> dict:
@@ -51,6 +56,9 @@ def metrics(study: Study) -> dict:
             "score_cuts": _part(study, "segments", lambda study: _records(study.score_cuts)),
             "score_bands": _part(study, "segments", lambda study: _cells(study, study.score_bands)),
             "score_grid": _part(study, "segments", lambda study: _cells(study, study.score_grid)),
+            "movement": _part(study, "movement", lambda study: _movement(study, study.month_movement)),
+            "movement_year": _part(study, "movement_year", lambda study: _movement(study, study.year_movement)),
+            "group_history": _part(study, "movement", lambda study: _records(study.group_history)),
             "historical_value": _records(study.historical_value)[0],
             "clv": _part(study, "clv", _clv),
             "findings": _records(study.findings),
@@ -129,6 +137,21 @@ def _clv(study: Study) -> dict:
         "gates": _records(study.clv_gates),
         "alive_grid": _cells(study, study.alive_grid),
         "holdout": _holdout(study) if holdout.status == "ok" else _missing(holdout.reason),
+    }
+
+
+def _movement(study: Study, movement) -> dict:
+    from rfmkit.present.disclosure import mask_small_cells, without_small_groups
+
+    min_count, flows, moved = study.clinic.report.min_count, movement.flows, movement.transitions["patients"] > 0
+    for name in flows.columns.drop(["segment", "start", "end"]):
+        flows = mask_small_cells(flows, columns=[name], min_count=min_count, count=name)
+    return {
+        "status": "ok",
+        **{key: getattr(movement, key) for key in ("start", "end")},
+        "flows": _records(flows),
+        "transitions": _cells(study, movement.transitions[moved]),
+        "moves": _records(without_small_groups(movement.moves, min_count=min_count).head(_MOST_MOVES)),
     }
 
 

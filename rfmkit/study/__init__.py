@@ -8,6 +8,7 @@ from functools import cached_property
 from rfmkit.errors import NotEnoughData
 from rfmkit.study.groups import Groups
 from rfmkit.study.loyalty import Returns
+from rfmkit.study.movement import Moves
 from rfmkit.study.portraits import Portraits
 from rfmkit.study.quality import Quality
 from rfmkit.study.tags import Tags
@@ -24,6 +25,8 @@ _PARTS = {
     "loyalty": "loyalty",
     "crr": "retention",
     "tags": "tag_history",
+    "movement": "month_movement",
+    "movement_year": "year_movement",
 }
 
 
@@ -40,7 +43,7 @@ class Part:
         return self.status == "ok"
 
 
-class Study(Groups, Portraits, Value, Returns, Quality, Tags):
+class Study(Groups, Portraits, Moves, Value, Returns, Quality, Tags):
     """One clinic at the end of one month; open it with `rfmkit.open_study`.
 
     Every attribute is computed when it is first asked for. Where the data are too few, asking raises `NotEnoughData`;

@@ -114,11 +114,12 @@ def name_mark(ax: Axes, mark: str, colour: str, label: str, *, offset: float) ->
     ax.annotate(label, (0, 1), (offset + 13, 12), va="center", **place)
 
 
-def draw_cell(ax: Axes, x: float, y: float, colour: str, label: str, note: str = "") -> None:
-    """A cell of a matrix around (x, y): one line of text, and a smaller one under it."""
+def draw_cell(ax: Axes, x: float, y: float, colour: str, label: str, note: str = "", *, size: float = 9) -> None:
+    """A cell of a matrix around (x, y): one line of text of `size` points, and a smaller one under it."""
     ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
     # Two texts and not one of two lines: SVG text of several lines would be placed by the wrong font's measures.
-    ax.text(x, y + (0.14 if note else 0), label, ha="center", va="center")
+    if label:
+        ax.text(x, y + (0.14 if note else 0), label, ha="center", va="center", fontsize=size)
     if note:
         ax.text(x, y - 0.24, note, ha="center", va="center", fontsize=8)
 

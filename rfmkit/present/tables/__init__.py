@@ -7,6 +7,7 @@ Each function takes ``reader`` and returns a `Table`. Their HTML uses these elem
 - ``p.note`` under a table: what must be known to read it;
 - ``section.advice`` for a recommendation: ``h3``, ``p.who``, ``dl`` of ``div > dt + dd``, ``p.what``, ``p.why``, which
   begin with ``strong`` and ``br``;
+- ``p`` and ``ul.changes > li`` for what is told in sentences;
 - a ``p`` alone where there is nothing to tabulate.
 """
 
@@ -16,6 +17,7 @@ from rfmkit.present.tables.advice import priorities, recommendations
 from rfmkit.present.tables.build import Table
 from rfmkit.present.tables.groups import score_bands, score_cuts, segment_definitions, segments
 from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, retention
+from rfmkit.present.tables.movement import changes, revenue_moves, segment_flows
 from rfmkit.present.tables.origin import definitions, provenance, rows
 from rfmkit.present.tables.portraits import approaches, cohorts, portraits, traits
 from rfmkit.present.tables.quality import coverage, findings, history_reach
@@ -34,6 +36,7 @@ from rfmkit.present.tables.value import (
 __all__ = [
     "Table",
     "approaches",
+    "changes",
     "clv_basis",
     "clv_gates",
     "clv_parameters",
@@ -54,10 +57,12 @@ __all__ = [
     "rates",
     "recommendations",
     "retention",
+    "revenue_moves",
     "rows",
     "score_bands",
     "score_cuts",
     "segment_definitions",
+    "segment_flows",
     "segment_value",
     "segments",
     "tags",
