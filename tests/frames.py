@@ -370,7 +370,7 @@ MOVEMENT = SimpleNamespace(
             ("lost", 71, 0, 0, 47, 0, 71, 47),
             ("inactive", 809, 0, 0, 71, 9, 0, 871),
         ],
-        columns=["segment", "start", "entered", "returned", "moved_in", "moved_out", "became_inactive", "end"],
+        columns=["segment", "start", "entered", "reactivated", "moved_in", "moved_out", "became_inactive", "end"],
     ),
 )
 GROUP_HISTORY = pd.DataFrame(

@@ -121,14 +121,15 @@ def test_nobody_and_no_money_is_lost_on_the_way(lines, back, window, months):
     assert by_column.to_dict() == {state: is_[state] for state in EIGHT.segments}
     assert table["patients"].sum() == len(states)
     # Each segment's balance; whoever leaves one group for another arrives there.
-    into = flows["entered"] + flows["returned"] + flows["moved_in"]
+    into = flows["entered"] + flows["reactivated"] + flows["moved_in"]
     assert (flows["start"] + into - flows["moved_out"] - flows["became_inactive"] == flows["end"]).all()
     assert (
-        flows["moved_in"].sum() + flows["returned"].sum() == flows["moved_out"].sum() + flows["became_inactive"].sum()
+        flows["moved_in"].sum() + flows["reactivated"].sum()
+        == flows["moved_out"].sum() + flows["became_inactive"].sum()
     )
     assert flows["entered"].sum() == was[NOT_YET]
     assert flows.loc["inactive", "moved_in"] == flows["became_inactive"].sum()
-    assert flows.loc["inactive", "moved_out"] == flows["returned"].sum()
+    assert flows.loc["inactive", "moved_out"] == flows["reactivated"].sum()
     # What all cells brought is what their patients brought.
     for name, period in (("revenue_before", found.before), ("revenue_after", found.after)):
         lines_of = pd.concat([visits, refunds[refunds["patient_id"].isin(visits["patient_id"])]])

@@ -379,7 +379,7 @@ def test_what_changed_is_told_in_words():
 
 
 def test_where_nobody_moved_nothing_is_told_of_moves():
-    still = frames.MOVEMENT.flows.assign(entered=0, returned=0, moved_in=0, moved_out=0, became_inactive=0)
+    still = frames.MOVEMENT.flows.assign(entered=0, reactivated=0, moved_in=0, moved_out=0, became_inactive=0)
     nothing = SimpleNamespace(
         **vars(frames.MOVEMENT) | {"flows": still.assign(end=still["start"]), "moves": frames.MOVEMENT.moves.head(0)}
     )

@@ -94,8 +94,8 @@ class Movement:
     def flows(self) -> pd.DataFrame:
         """How each segment came from its size at the start to that at the end.
 
-        ``segment, start, entered`` (were no patients yet), ``returned`` (were inactive), ``moved_in, moved_out`` (from
-        and to other segments), ``became_inactive, end``: start + entered + returned + moved_in − moved_out −
+        ``segment, start, entered`` (were no patients yet), ``reactivated`` (were inactive), ``moved_in, moved_out`` (from
+        and to other segments), ``became_inactive, end``: start + entered + reactivated + moved_in − moved_out −
         became_inactive = end. Of `inactive` itself everybody who comes or goes has moved in or out.
         """
         rows = self.transitions
@@ -105,7 +105,7 @@ class Movement:
         parts = {
             "start": rows.groupby("from_segment")["patients"].sum(),
             "entered": moved[first].groupby("to_segment")["patients"].sum(),
-            "returned": moved[back].groupby("to_segment")["patients"].sum(),
+            "reactivated": moved[back].groupby("to_segment")["patients"].sum(),
             "moved_in": moved[~first & ~back].groupby("to_segment")["patients"].sum(),
             "moved_out": moved[~away].groupby("from_segment")["patients"].sum(),
             "became_inactive": moved[away].groupby("from_segment")["patients"].sum(),

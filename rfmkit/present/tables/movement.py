@@ -34,7 +34,7 @@ def segment_flows(movement, *, reader: Reader | None = None) -> Table:
     """
     reader = reader or Reader()
     flows = movement.flows
-    moves, sums = ["entered", "returned", "moved_in", "moved_out", "became_inactive"], flows.sum(numeric_only=True)
+    moves, sums = ["entered", "reactivated", "moved_in", "moved_out", "became_inactive"], flows.sum(numeric_only=True)
 
     def cells(name: str, row: dict) -> list[str]:
         between = [reader.count(row[move]) if row[move] else "" for move in moves]
@@ -118,13 +118,13 @@ def _comings_and_goings(flows: pd.DataFrame, reader: Reader) -> list[str]:
     known, moved = flows["start"].sum(), flows["moved_out"].sum() + flows["became_inactive"].sum()
     came = {
         name: reader.plural("{n} patient", "{n} patients", flows[name].sum())
-        for name in ("entered", "returned", "became_inactive")
+        for name in ("entered", "reactivated", "became_inactive")
     }
     return [
         reader.say("Came for the first time: {patients}.", patients=came["entered"]),
         reader.say(
             "Came back after a long absence: {back}. Now long absent: {gone}.",
-            back=came["returned"],
+            back=came["reactivated"],
             gone=came["became_inactive"],
         ),
         reader.say(
