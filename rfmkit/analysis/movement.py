@@ -94,8 +94,8 @@ class Movement:
     def flows(self) -> pd.DataFrame:
         """How each segment came from its size at the start to that at the end.
 
-        ``segment, start, entered`` (were no patients yet), ``reactivated`` (were inactive), ``moved_in, moved_out`` (from
-        and to other segments), ``became_inactive, end``: start + entered + reactivated + moved_in − moved_out −
+        ``segment, start, entered`` (were no patients yet), ``reactivated`` (were inactive), ``moved_in, moved_out``
+        (from and to other segments), ``became_inactive, end``: start + entered + reactivated + moved_in − moved_out −
         became_inactive = end. Of `inactive` itself everybody who comes or goes has moved in or out.
         """
         rows = self.transitions
