@@ -99,6 +99,7 @@ def raise_all(errors: Iterable[RfmkitError]) -> None:
 _REASONS = {
     "few_patients": "{have} patients came in the window; groups need at least {need}",
     "few_known_cohorts": "sex and age of {have} patients are known; cohorts need those of at least {need}",
+    "few_next_services": "{have} patients took another service in the last 3 months; a test needs {need}",
     "few_repeat_patients": "{have} patients came back at least once; a model needs at least {need}",
     "few_paying_patients": "{have} patients paid when they came back; a model needs at least {need}",
     "no_model_beats_history": "the model misses by {mae:.2f} visits a patient, mere repetition by {naive_mae:.2f}",

@@ -381,3 +381,23 @@ GROUP_HISTORY = pd.DataFrame(
     ],
     columns=["month", "segment", "colour", "patients"],
 )
+
+NEXT_SERVICES = pd.DataFrame(
+    [
+        *(("champions", "Implant <3>", 200, 200 / 312), ("champions", "Veneer", 110, 110 / 312)),
+        *(("champions", "Peel", 2, 2 / 312), ("loyal", "Veneer", 4, 1.0)),
+    ],
+    columns=["segment", "service", "patients", "share"],
+)
+HIT_RATES = SimpleNamespace(
+    **{"patients": 813, "hits": 475, "popular_hits": 407, "p": 0.0001, "better": True},
+    start=dt.date(2026, 8, 1),
+    end=dt.date(2026, 10, 31),
+)
+NEXT_RULES = pd.DataFrame(
+    [
+        ("Check-up", "Implant <3>", 90, 120, 300, 0.06, 0.4, 0.2, 2.0),
+        ("Veneer", "Peel", 3, 3, 4, 0.001, 0.75, 0.1, 7.5),
+    ],
+    columns=["taken", "next", "patients", "steps", "of", "support", "confidence", "usual", "lift"],
+)

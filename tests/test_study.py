@@ -137,6 +137,7 @@ def test_parts_that_do_not_stand_say_why_and_the_rest_stands(write_clinic):
                 "movement",
                 "movement_year",
                 "recommendations",
+                "next_service",
                 "clv",
                 "holdout",
                 "crr",

@@ -34,6 +34,8 @@ CASES = {
     "holdout": lambda reader: tables.holdout(frames.HOLDOUT, reader=reader),
     "holdout_by_frequency": lambda reader: tables.holdout_by_frequency(frames.BY_FREQUENCY, reader=reader),
     "loyalty_history": lambda reader: tables.loyalty_history(frames.HISTORY, reader=reader),
+    "next_rules": lambda reader: tables.next_rules(frames.NEXT_RULES, reader=reader),
+    "next_services": lambda reader: tables.next_services(frames.NEXT_SERVICES, frames.HIT_RATES, reader=reader),
     "portraits": lambda reader: tables.portraits(frames.PORTRAITS, window_months=24, reader=reader),
     "priorities": lambda reader: tables.priorities(frames.RECOMMENDATIONS, reader=reader),
     "provenance": lambda reader: tables.provenance(frames.PROVENANCE, reader=reader),

@@ -190,6 +190,7 @@ def test_every_segment_of_every_scheme_has_words_in_every_language():
 REASONS = [
     ("few_patients", {"have": 21, "need": 50}),
     ("few_known_cohorts", {"have": 0, "need": 50}),
+    ("few_next_services", {"have": 0, "need": 50}),
     ("few_repeat_patients", {"have": 3, "need": 50}),
     ("few_paying_patients", {"have": 3, "need": 50}),
     ("no_model_beats_history", {"mae": 1.25, "naive_mae": 1.5}),

@@ -70,6 +70,7 @@ def metrics(study: Study) -> dict:
             "cohort_traits": _part(study, "cohorts", lambda study: _traits(study, study.cohort_traits)),
             "coverage": _records(study.coverage),
             "tags": _part(study, "tags", _tags),
+            "next_service": _part(study, "next_service", _next_service),
             "recommendations": _part(study, "recommendations", lambda study: _records(study.recommendations)),
         }
     )
@@ -173,6 +174,24 @@ def _rate(rate) -> dict | None:
 
 def _records(frame: pd.DataFrame) -> list[dict]:
     return frame.drop(columns=_NO_NUMBERS, errors="ignore").to_dict("records")
+
+
+def _next_service(study: Study) -> dict:
+    """Rules, and what comes first for how many; of services that come first for few, the report names none."""
+    from rfmkit.present.disclosure import join_small_groups
+
+    rates, least = study.next_hit_rates, study.clinic.report.min_count
+    keys = ("patients", "hits", "popular_hits", "p", "start", "end", "better")
+    groups = {
+        segment: join_small_groups(rows, group="service", min_count=least, sums=["share"])
+        for segment, rows in study.next_services.groupby("segment", sort=False)
+    }
+    return {
+        "status": "ok",
+        **{key: getattr(rates, key) for key in keys},
+        "rules": _records(study.next_rules),
+        "segments": {segment: _records(rows) for segment, rows in groups.items()},
+    }
 
 
 def _portraits(study: Study, frame: pd.DataFrame, group: str) -> list[dict]:

@@ -9,6 +9,7 @@ from rfmkit.errors import NotEnoughData
 from rfmkit.study.groups import Groups
 from rfmkit.study.loyalty import Returns
 from rfmkit.study.movement import Moves
+from rfmkit.study.next_service import Next
 from rfmkit.study.portraits import Portraits
 from rfmkit.study.quality import Quality
 from rfmkit.study.tags import Tags
@@ -20,6 +21,7 @@ _PARTS = {
     "portraits": "portraits",
     "cohorts": "patient_cohorts",
     "recommendations": "recommendations",
+    "next_service": "next_services",
     "clv": "patient_values",
     "holdout": "holdout",
     "loyalty": "loyalty",
@@ -43,7 +45,7 @@ class Part:
         return self.status == "ok"
 
 
-class Study(Groups, Portraits, Moves, Value, Returns, Quality, Tags):
+class Study(Groups, Portraits, Moves, Next, Value, Returns, Quality, Tags):
     """One clinic at the end of one month; open it with `rfmkit.open_study`.
 
     Every attribute is computed when it is first asked for. Where the data are too few, asking raises `NotEnoughData`;

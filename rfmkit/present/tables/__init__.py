@@ -18,6 +18,7 @@ from rfmkit.present.tables.build import Table
 from rfmkit.present.tables.groups import score_bands, score_cuts, segment_definitions, segments
 from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, retention
 from rfmkit.present.tables.movement import changes, revenue_moves, segment_flows
+from rfmkit.present.tables.next_service import next_rules, next_services
 from rfmkit.present.tables.origin import definitions, provenance, rows
 from rfmkit.present.tables.portraits import approaches, cohorts, portraits, traits
 from rfmkit.present.tables.quality import coverage, findings, history_reach
@@ -51,6 +52,8 @@ __all__ = [
     "holdout",
     "holdout_by_frequency",
     "loyalty_history",
+    "next_rules",
+    "next_services",
     "portraits",
     "priorities",
     "provenance",

@@ -1,0 +1,72 @@
+"""What the patients of a study may take next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from rfmkit.cache import kept
+from rfmkit.errors import NotEnoughData
+from rfmkit.period import Period
+from rfmkit.study.intake import Intake
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from rfmkit.analysis.next_service import HitRates
+
+
+class Next(Intake):
+    """The part of a study that says what its patients may take next."""
+
+    @kept
+    def next_rules(self) -> pd.DataFrame:
+        """What is taken after what: ``taken, next, patients, support, confidence, lift`` …"""
+        from rfmkit.analysis.next_service import next_rules
+
+        _ = self.next_hit_rates
+        return next_rules(self._steps, min_count=self.clinic.report.min_count)
+
+    @kept
+    def next_hit_rates(self) -> HitRates:
+        """How often one of three recommended services was taken next in the last three months, held back."""
+        from rfmkit.analysis.next_service import HELD_BACK_MONTHS, LEAST, hit_rates
+
+        if "service" not in self.transactions.columns:
+            raise NotEnoughData("few_next_services", have=0, need=LEAST)
+        start = Period.trailing(self.as_of, HELD_BACK_MONTHS).start
+        least = self.clinic.report.min_count
+        return hit_rates(self._service_days, self._steps, start, self.as_of, min_count=least)
+
+    @kept
+    def patient_next_services(self) -> pd.DataFrame:
+        """Three services for each patient: ``patient_id, place, service, score``. For the clinic alone.
+
+        What patients with the same last services took next, if that came closer to the months held back than what is
+        popular; else the popular.
+        """
+        from rfmkit.analysis.next_service import last_services, popular_next, recommend
+
+        rules = self.next_rules if self.next_hit_rates.better else self.next_rules.head(0)
+        return recommend(last_services(self._service_days), rules, popular_next(self._steps))
+
+    @kept
+    def next_services(self) -> pd.DataFrame:
+        """Which service comes first for how many patients of each segment: ``segment, service, patients, share``."""
+        from rfmkit.analysis.next_service import next_by_group
+
+        _ = self.cuts  # raises where there are too few patients to group
+        return next_by_group(self.patient_next_services, self.patients, self.scheme.segments)
+
+    @property
+    def _service_days(self) -> ir.Table:
+        from rfmkit.analysis.next_service import service_days
+
+        return self._rows("service_days", lambda: service_days(self.transactions))
+
+    @property
+    def _steps(self) -> ir.Table:
+        from rfmkit.analysis.next_service import steps_of
+
+        return self._rows("steps", lambda: steps_of(self._service_days))
