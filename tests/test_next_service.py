@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 
+import ibis
 import pandas as pd
 import pytest
 from conftest import open_one
@@ -128,7 +129,7 @@ def histories(seed: int, *, follows: dict[str, str], patients: int = 400) -> pd.
 
 def held_back(rows: pd.DataFrame) -> HitRates:
     days = service_days(rows)
-    return hit_rates(days, steps_of(days), START, END)
+    return hit_rates(days, ibis.memtable(steps_of(days).execute()), START, END)
 
 
 def test_a_planted_sequence_is_found_and_recommended():
@@ -148,15 +149,15 @@ def test_a_planted_sequence_is_found_and_recommended():
 
 
 def test_on_shuffled_services_nothing_is_better_than_the_popular():
-    """Where no service follows another, at most 5 % of comparisons may look better: of 10, 3 in 998 of 1,000 cases."""
-    rows = histories(2, follows={})
+    """Where no service follows another, at most 5 % of comparisons may look better: of 6, 2 in 997 of 1,000 cases."""
+    rows = histories(2, follows={}, patients=150)
     draw = random.Random(3)
     better = 0
-    for _ in range(10):
+    for _ in range(6):
         services = list(rows["service"])
         draw.shuffle(services)
         better += held_back(rows.assign(service=services)).better
-    assert better <= binom.ppf(0.998, 10, 0.05)
+    assert better <= binom.ppf(0.997, 6, 0.05)
 
 
 @pytest.mark.parametrize(
