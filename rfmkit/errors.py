@@ -112,6 +112,8 @@ _REASONS = {
     "no_paid_visits": "no paid visit between {start} and {end}",
     "no_tags": "the clinic file sets no tags",
     "no_patients_at_start": "no patient was active on {day}",
+    "no_patients_file": "without a file of patients nobody is known to have consented to being contacted",
+    "no_consents": "the file of patients has no column of consents with a column of contacts to it",
 }
 
 

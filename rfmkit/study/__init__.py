@@ -12,6 +12,7 @@ from rfmkit.study.movement import Moves
 from rfmkit.study.next_service import Next
 from rfmkit.study.portraits import Portraits
 from rfmkit.study.quality import Quality
+from rfmkit.study.reach import Reach
 from rfmkit.study.tags import Tags
 from rfmkit.study.value import Value
 
@@ -22,6 +23,7 @@ _PARTS = {
     "cohorts": "patient_cohorts",
     "recommendations": "recommendations",
     "next_service": "next_services",
+    "reach": "reach_by_segment",
     "clv": "patient_values",
     "holdout": "holdout",
     "loyalty": "loyalty",
@@ -45,7 +47,7 @@ class Part:
         return self.status == "ok"
 
 
-class Study(Groups, Portraits, Moves, Next, Value, Returns, Quality, Tags):
+class Study(Reach, Portraits, Moves, Next, Value, Returns, Quality, Tags):
     """One clinic at the end of one month; open it with `rfmkit.open_study`.
 
     Every attribute is computed when it is first asked for. Where the data are too few, asking raises `NotEnoughData`;
