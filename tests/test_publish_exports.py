@@ -11,11 +11,17 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+import xlsxwriter
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rfmkit import NotEnoughData, Reader
+from rfmkit.present.wording import LOCALES
 from rfmkit.publish.exports import patients_parquet, rejects_csv, tags_csv
 from rfmkit.publish.metrics import plain, to_json
 from rfmkit.publish.workbook import workbook
+from rfmkit.publish.workbook.book import sheet_names
 
 NAN = float("nan")
 OK = SimpleNamespace(status="ok", reason=None)
@@ -118,9 +124,20 @@ def study(locale="en", missing=(), segment="champions"):
     headline = pd.DataFrame(
         [("revenue", 2.0, 1.0, NAN), ("rpr", 0.5, 0.4, 0.3)], columns=["metric", "value", "last_month", "last_year"]
     )
+    reach = pd.DataFrame(
+        {"segment": [segment, "lost"], "patients": [3, 4], "sms": [0, 7], "any": [4, 7], "ads": [1, 5]}
+    )
     return SimpleNamespace(
-        clinic=SimpleNamespace(name="Dental"),
-        reader=Reader(locale, "EUR"),
+        clinic=SimpleNamespace(
+            name="Dental",
+            loyalty=SimpleNamespace(period_months=12),
+            active_months=12,
+            rfm=SimpleNamespace(bins=5, window_months=24, recency_by="days"),
+            clv=SimpleNamespace(horizon_months=12, margin=0.5, annual_discount_rate=0.1),
+            report=SimpleNamespace(min_count=5),
+        ),
+        reader=Reader(locale, "EUR", min_count=5),
+        reach_by_segment=reach,
         month="2026-10",
         part=lambda name: MISSING if name in missing else OK,
         segments=groups,
@@ -128,6 +145,12 @@ def study(locale="en", missing=(), segment="champions"):
         loyalty_history=history,
         headline=headline,
     )
+
+
+def worded(locale):
+    """The keys that a catalogue has words for, each with its kind."""
+    with (LOCALES / locale / "messages.po").open("rb") as file:
+        return [(message.context, message.id) for message in read_po(file) if message.context]
 
 
 def sheets(made):
@@ -138,7 +161,8 @@ def test_the_workbook_has_numbers_as_numbers():
     made = workbook(study())
     assert made == workbook(study())
     book = sheets(made)
-    assert list(book) == ["Overview", "Groups", "What to do", "By month"]
+    fixed = ["Overview", "Groups", "What to do", "By month"]
+    assert list(book) == [*fixed, "Champions", "Lost", "What the words mean"]
     segments = book["Groups"]
     assert segments.freeze_panes == "B2"
     assert segments.auto_filter.ref == "A1:D3"
@@ -162,7 +186,68 @@ def test_the_workbook_speaks_the_readers_language(locale, form):
 
 def test_the_workbook_does_not_speak_of_what_is_not_there():
     book = sheets(workbook(study(missing={"segments", "recommendations"})))
-    assert list(book) == ["Overview", "By month"]
+    assert list(book) == ["Overview", "By month", "What the words mean"]
+
+
+def test_each_group_has_a_sheet_with_its_figures_and_its_advice():
+    page = sheets(workbook(study()))["Champions"]
+    assert (page["A1"].value, page["A2"].value) == ("Champions", Reader().words("who", "champions"))
+    assert page.freeze_panes == "B5"
+    rows = {row[0].value: row[1:3] for row in page.iter_rows(min_row=5) if row[0].value}
+    assert page.auto_filter.ref == "A4:C10"
+    assert [cell.value for cell in page[4]] == ["Measure", "This group", "All patients"]
+    assert [cell.value for cell in rows["Patients"]] == [3, 7]
+    assert [cell.value for cell in rows["Revenue"]] == [1234.5, 1235.5]
+    assert rows["Revenue"][0].number_format == '[<100]"€"#,##0.00;"€"#,##0'
+    assert rows["Share of patients"][0].number_format == "0.0%"
+    assert [cell.value for cell in rows["Share of patients"]] == [pytest.approx(3 / 7), 1]
+    # Of the channels no total: it would tell what is hidden of a small group.
+    assert [cell.value for cell in rows["By SMS"]] == [0, None]
+    assert [cell.value for cell in rows["By any of these"]] == ["< 5", None]
+    assert rows["What to do"][0].value == Reader().words("advice-what", "champions", 3)
+
+
+def test_numbers_of_few_who_can_be_reached_are_hidden():
+    page = sheets(workbook(study()))["What to do"]
+    headings = [cell.value for cell in page[1]]
+    assert headings[-5:] == ["By SMS", "By any of these", "By advertising", "What to do", "Why"]
+    assert [[cell.value for cell in row][-5:-2] for row in page.iter_rows(min_row=2)] == [[0, "< 5", "< 5"], [7, 7, 5]]
+
+
+def test_without_consents_the_workbook_does_not_speak_of_channels():
+    book = sheets(workbook(study(missing={"reach"})))
+    assert [cell.value for cell in book["What to do"][1]][-2:] == ["What to do", "Why"]
+    assert "By SMS" not in {cell.value for row in book["Lost"] for cell in row}
+
+
+def test_means_of_all_patients_are_weighted():
+    some = study()
+    some.segments = some.segments.assign(mean_visit_count=[4.0, 0.5])
+    page = sheets(workbook(some))["Lost"]
+    (row,) = [row for row in page.iter_rows(min_row=5) if row[0].value == "Visits per patient"]
+    assert [cell.value for cell in row[1:3]] == [0.5, pytest.approx((3 * 4 + 4 * 0.5) / 7)]
+
+
+@pytest.mark.parametrize("locale", sorted(path.name for path in LOCALES.iterdir()))
+def test_names_of_sheets_are_legal_in_every_language(locale):
+    keys = [key for kind, key in worded(locale) if kind == "segment"]
+    made = workbook(study(locale))
+    titles = [Reader(locale).name("segment", key) for key in keys]
+    for name in [*sheets(made), *sheet_names(titles)]:
+        assert 1 <= len(name.encode("utf-16-le")) // 2 <= 31
+        assert not set("[]:*?/\\") & set(name)
+    assert len({name.casefold() for name in sheet_names(titles)}) == len(titles)
+
+
+@given(st.lists(st.text(max_size=40), max_size=12))
+def test_any_titles_become_names_that_excel_takes(titles):
+    names = sheet_names([*titles, *titles])
+    content = io.BytesIO()
+    book = xlsxwriter.Workbook(content, {"in_memory": True})
+    for name in names:  # refuses what Excel would
+        book.add_worksheet(name)
+    book.close()
+    assert len(names) == 2 * len(titles)
 
 
 @pytest.mark.parametrize(

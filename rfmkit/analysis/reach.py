@@ -90,7 +90,9 @@ def permitted_contacts(people: pd.DataFrame, closed: Collection[str] = ()) -> pd
         raise NotEnoughData("no_consents")
     person = people.set_index("patient_id")
     willing = ~person["opted_out"].ne(False) if "opted_out" in person else pd.Series(True, person.index)
-    open_to = {name: person[name].where(~person[name].isin(list(closed))) for name in ("phone", "email") if name in person}
+    open_to = {
+        name: person[name].where(~person[name].isin(list(closed))) for name in ("phone", "email") if name in person
+    }
     contacts = {}
     for channel, (consent, columns) in NEEDS.items():
         given = willing & person[consent].eq(True).fillna(False) if channel not in gaps else None
@@ -159,7 +161,7 @@ def usual_branch(lines: Rows) -> pd.Series:
     pandas.Series
         By ``patient_id``; whoever's lines name no branch is not in it.
     """
-    lines = as_table(lines, "patient_id", "visit_date", "amount", "branch")
+    lines = as_table(lines, "patient_id", "visit_date", "amount")
     there = lines.filter(lines.branch.notnull() & (lines.amount >= 0))
     counted = there.group_by("patient_id", "branch").aggregate(
         days=there.visit_date.nunique(), last=there.visit_date.max()

@@ -205,3 +205,32 @@ def without_small_groups(frame: pd.DataFrame, *, min_count: int, count: str = "p
     0      loyal        12            90.0
     """
     return frame[frame[count] >= min_count].reset_index(drop=True)
+
+
+def mask_small_counts(frame: pd.DataFrame, *, columns: Sequence[str], min_count: int) -> pd.DataFrame:
+    """Empty every number of patients in `columns` that is below `min_count`, though not zero.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        One row a group; each of `columns` counts patients of it.
+    columns : sequence of str
+    min_count : int
+        The smallest number of patients that may be shown.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows, with NaN where a number is not shown. A total beside them would give a single one away.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> mask_small_counts(pd.DataFrame({"sms": [0, 3, 12]}), columns=["sms"], min_count=5)
+        sms
+    0   0.0
+    1   NaN
+    2  12.0
+    """
+    shown = {column: frame[column].where(~frame[column].between(1, min_count - 1)) for column in columns}
+    return frame.assign(**shown)

@@ -213,6 +213,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _build(study: Study, new: Path, made_from: dict, *, failed: Path, watch: Watch) -> None:
     """Write every file of a clinic-month into a new folder, the manifest last."""
     from rfmkit.publish.exports import identity_csv, patients_parquet, rejects_csv, tags_csv
+    from rfmkit.publish.lists import lists
     from rfmkit.publish.manifest import NAME, manifest
     from rfmkit.publish.metrics import metrics, to_json
     from rfmkit.publish.notebooks import find_notebooks
@@ -236,6 +237,10 @@ def _build(study: Study, new: Path, made_from: dict, *, failed: Path, watch: Wat
             write_file(new / "private" / "identity.csv", identity_csv(study.identity), mode=0o600)
         if study.part("tags").ok:
             write_file(new / "private" / "tags.csv", tags_csv(study.tags), mode=0o600)
+        (new / "private" / "lists").mkdir(mode=0o700)
+        os.chmod(new / "private" / "lists", 0o700)
+        for name, content in lists(study).items():
+            write_file(new / "private" / "lists" / name, content, mode=0o600)
         write_file(new / NAME, to_json(manifest(study, made_from, new)))
 
 

@@ -6,11 +6,11 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from rfmkit.publish.free_text import harmless
+
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What makes a spreadsheet take a cell for a formula, also in full width.
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _REJECT_COLUMNS = ("file", "row", "column", "reason", "line")
 
 
@@ -77,10 +77,6 @@ def _private_csv(frame: pd.DataFrame) -> bytes:
 
 
 def _harmless(value: object) -> str:
-    """Text that no spreadsheet calculates: an apostrophe stands before what looks like a formula."""
     import pandas as pd
 
-    if pd.isna(value):
-        return ""
-    text = str(value).replace("\0", "")
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return "" if pd.isna(value) else harmless(str(value))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rfmkit.publish.folders import file_digest
+from rfmkit.publish.lists import withheld
 from rfmkit.publish.metrics import plain
 from rfmkit.publish.notebooks import notebooks_folder
 
@@ -81,6 +82,8 @@ def manifest(study: Study, made_from: dict, folder: Path) -> dict:
             # Told only where it decided something: the same run on a later day would keep these lines.
             "today": study.today if study.checked["depends_on_today"] else None,
             "parts": parts,
+            # Why private/lists holds no list, or lists without some channel.
+            "withheld": withheld(study),
             "outputs": [
                 {"file": name, "sha256": file_digest(folder / name), "bytes": (folder / name).stat().st_size}
                 for name in names

@@ -71,6 +71,7 @@ def metrics(study: Study) -> dict:
             "coverage": _records(study.coverage),
             "tags": _part(study, "tags", _tags),
             "next_service": _part(study, "next_service", _next_service),
+            "reach": _part(study, "reach", _reach),
             "recommendations": _part(study, "recommendations", lambda study: _records(study.recommendations)),
         }
     )
@@ -164,6 +165,14 @@ def _holdout(study: Study) -> dict:
         **{key: getattr(holdout, key) for key in keys},
         "by_frequency": _cells(study, holdout.by_frequency),
     }
+
+
+def _reach(study: Study) -> list[dict]:
+    from rfmkit.present.disclosure import mask_small_counts
+
+    frame = study.reach_by_segment
+    counts = frame.columns.drop(["segment", "patients"])
+    return _records(mask_small_counts(frame, columns=counts, min_count=study.clinic.report.min_count))
 
 
 def _rate(rate) -> dict | None:

@@ -1,0 +1,142 @@
+"""The clinic's own lists: whom of each group it may write to or call, and nobody else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+from rfmkit.publish.audiences import audience_csv
+from rfmkit.publish.free_text import harmless_line, on_one_line
+from rfmkit.publish.workbook.book import Column, Sheet, write_book
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rfmkit.present.wording import Reader
+    from rfmkit.study import Study
+
+README = "README.txt"
+#: What a list may hold, in its order: no service, no sum, nothing that tells of a patient's health.
+COLUMNS = ("patient_id", "name", "sms_phone", "call_phone", "email", "last_visit", "branch", "segment")
+#: Under which name of `COLUMNS` the contact of a channel stands.
+_CONTACTS = {"sms": "sms_phone", "phone": "call_phone", "email": "email"}
+_FREE_TEXTS = ("patient_id", "name", "branch")
+_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
+
+
+def lists(study: Study) -> dict[str, bytes]:
+    """Every file of ``private/lists``, by name.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    dict
+        ``segment_<key>.csv`` and ``.xlsx`` for each group of whom somebody can be reached, ``audience_<key>.csv`` for
+        each of whom somebody may be advertised to, and ``README.txt``, which says what is there and why something is
+        not. No file but the last where the clinic has no patients' consents or too few patients for groups.
+    """
+    files = {}
+    if not withheld(study).get("lists"):
+        for key, contacts in study.contact_table.groupby("segment", sort=True):
+            listed = list_table(contacts, study.reader)
+            if len(listed):
+                files[f"segment_{key}.csv"] = list_csv(listed)
+                files[f"segment_{key}.xlsx"] = list_xlsx(listed, study.reader)
+            if audience := audience_csv(contacts):
+                files[f"audience_{key}.csv"] = audience
+    return files | {README: _readme(study).encode("utf-8-sig")}
+
+
+def withheld(study: Study) -> dict[str, str]:
+    """What the lists do not hold, and why, in English: "lists" for all of them, else by channel."""
+    for part in ("segments", "reach"):
+        if study.part(part).status != "ok":
+            return {"lists": str(study.part(part).reason)}
+    return {channel: f"the file of patients has no column {lacks}" for channel, lacks in study.channel_gaps.items()}
+
+
+def list_table(contacts: pd.DataFrame, reader: Reader) -> pd.DataFrame:
+    """The rows of a list: whoever can be reached through one of the clinic's own channels.
+
+    Parameters
+    ----------
+    contacts : pandas.DataFrame
+        As `study.contact_table`.
+    reader : Reader
+        In whose language the group is named.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Those of `COLUMNS` that the clinic has; free text on one line.
+    """
+    contacts = contacts.rename(columns=_CONTACTS)
+    there = [name for name in _CONTACTS.values() if name in contacts]
+    rows = contacts[contacts[there].notna().any(axis=1)]
+    rows = rows[[name for name in COLUMNS if name in rows and (name in there or rows[name].notna().any())]]
+    texts = {name: rows[name].map(on_one_line, na_action="ignore") for name in _FREE_TEXTS if name in rows}
+    return rows.assign(**texts, segment=[on_one_line(reader.name("segment", key)) for key in rows["segment"]])
+
+
+def list_csv(listed: pd.DataFrame) -> bytes:
+    """A list for the programs that send: every cell quoted, phones in E.164 as they are, days as ``YYYY-MM-DD``."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(listed.columns)
+    days = {"last_visit": listed["last_visit"].dt.strftime("%Y-%m-%d")} if "last_visit" in listed else {}
+    for row in listed.assign(**days).astype(object).where(listed.notna(), "").itertuples(index=False):
+        writer.writerow([_cell(value) for value in row])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _cell(text: str) -> str:
+    """A phone stays as it is: it begins with a plus, and only digits follow. An address may begin like a formula."""
+    return text if _E164.fullmatch(text) else harmless_line(text)
+
+
+def list_xlsx(listed: pd.DataFrame, reader: Reader) -> bytes:
+    """The same list for people: phones as text, days as days."""
+    columns = [
+        Column(name, reader.name("column", name), "date" if name == "last_visit" else "text") for name in listed.columns
+    ]
+    title = listed["segment"].iloc[0]
+    return write_book([Sheet(title, listed, columns)], title=title, reader=reader)
+
+
+def _readme(study: Study) -> str:
+    reader = study.reader
+    say = reader.say
+    lines = [
+        say("Lists of {name}, {month}", name=study.clinic.name, month=reader.month(study.month)),
+        "",
+        say("These files hold names, phones and addresses: they are for the clinic alone."),
+    ]
+    for part in ("segments", "reach"):
+        if study.part(part).status != "ok":
+            return "\r\n".join([*lines, "", say("There are no lists."), reader.reason(study.part(part).reason), ""])
+    lines += [
+        say(
+            "A phone or an address stands in a column only if the patient has consented to that very channel, the"
+            " contact is valid, and neither the patient nor anybody else who has it has opted out."
+        ),
+        say("People open the .xlsx; the .csv is for programs that send, with phones in international form."),
+        say(
+            "audience_….csv holds no names and no contacts, only their SHA-256, of patients who have consented to"
+            " advertising: upload it as it is."
+        ),
+    ]
+    for channel, lacks in study.channel_gaps.items():
+        where = reader.name("column", lacks)
+        lines.append(
+            say(
+                "{channel}: nobody, since the file of patients has no column «{column}».",
+                channel=reader.name("reach", channel),
+                column=where,
+            )
+        )
+    return "\r\n".join([*lines, ""])

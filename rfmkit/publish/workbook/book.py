@@ -1,0 +1,235 @@
+"""An Excel workbook of finished sheets: what is typed, formatted, frozen and filtered, and how sheets are named."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rfmkit.errors import Problem, RfmkitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rfmkit.present.wording import Reader
+
+#: A fixed date: the time of writing is no part of what a workbook says.
+_CREATED = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - workbooks know no time zones
+#: Excel's limits on the name of a sheet: https://support.microsoft.com/office/rename-a-worksheet-3f1f7148-ee83-404d-8ef0-9ff99fbad1f9
+_LONGEST_NAME, _NOT_IN_NAMES, _RESERVED = 31, re.compile(r"[\[\]:*?/\\\x00-\x1f]"), "history"
+_MONEY_FORMS = ("#,##0", "#,##0.00")
+_NUMBERS = {"count": "#,##0", "decimal": "#,##0.0", "share": "0.0%", "date": "yyyy-mm-dd"}
+_NARROWEST, _WIDEST, _PROSE, _LINE = 11, 34, 60, 15
+_A4 = 9
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    name : str
+        The column of the frame.
+    heading : str
+        In the reader's language.
+    form : str, default "text"
+        What its values are: "text", "prose" (wrapped), "count", "decimal", "share", "sum" (money) or "date".
+    """
+
+    name: str
+    heading: str
+    form: str = "text"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: a table, the lines above it and the texts below.
+
+    Parameters
+    ----------
+    title : str
+        As the tab is to read; what Excel does not allow in it is left out.
+    frame : pandas.DataFrame
+        Texts, numbers and days; what is missing stays empty. A text in a column of numbers stands as it is ("< 5").
+    columns : sequence of Column
+        Those of `frame` that are shown.
+    form_of_row : str, optional
+        The column of `frame` that says of each row what its numbers are, where the rows differ.
+    above : sequence of str
+        Lines over the table, the first of them its heading.
+    below : sequence of (str, str)
+        Texts under the table, each with the words that introduce it.
+    """
+
+    title: str
+    frame: pd.DataFrame
+    columns: Sequence[Column]
+    form_of_row: str | None = None
+    above: Sequence[str] = ()
+    below: Sequence[tuple[str, str]] = ()
+
+
+def write_book(sheets: Sequence[Sheet], *, title: str, reader: Reader) -> bytes:
+    """Write the sheets, in their order.
+
+    Every text is written as text: none is a formula or a link, whatever it begins with.
+
+    Parameters
+    ----------
+    sheets : sequence of Sheet
+    title : str
+        Of the document.
+    reader : Reader
+        Whose money it is.
+
+    Returns
+    -------
+    bytes
+        The same sheets give the same bytes.
+    """
+    import xlsxwriter
+
+    content = io.BytesIO()
+    book = xlsxwriter.Workbook(content, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    book.set_properties({"title": title, "created": _CREATED})
+    formats = _formats(book, reader)
+    for name, sheet in zip(sheet_names([sheet.title for sheet in sheets]), sheets, strict=True):
+        _Page(book.add_worksheet(name), sheet, formats, reader).write()
+    book.close()
+    return content.getvalue()
+
+
+def sheet_names(titles: Sequence[str]) -> list[str]:
+    """Names of sheets that Excel takes: 31 signs at most, without ``[]:*?/\\``, no two alike but for their capitals.
+
+    Examples
+    --------
+    >>> sheet_names(["Lost?", "lost", "What [or who]: a/b"])
+    ['Lost', 'lost (2)', 'What or who a b']
+    """
+    names, taken = [], {_RESERVED}
+    for title in titles:
+        plain = " ".join(_NOT_IN_NAMES.sub(" ", title).split()).strip("' ") or "–"
+        name, number = _cut(plain, _LONGEST_NAME), 1
+        while name.casefold() in taken:
+            number += 1
+            name = _cut(plain, _LONGEST_NAME - len(mark := f" ({number})")) + mark
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _cut(text: str, longest: int) -> str:
+    """As many signs as UTF-16 has room for: Excel counts what lies beyond its plane twice."""
+    while len(text.encode("utf-16-le")) > 2 * longest:
+        text = text[:-1]
+    return text.rstrip("' ")
+
+
+def _formats(book, reader: Reader) -> dict[str, object]:
+    """The formats by form; Excel itself puts in the separators of the machine's language."""
+    numbers = _NUMBERS | {"sum": _money_form(reader)}
+    made = {
+        form: book.add_format({"num_format": mask, "align": "right", "valign": "top"}) for form, mask in numbers.items()
+    }
+    text = {"num_format": "@", "valign": "top"}
+    made["text"] = book.add_format(text)
+    made["prose"] = book.add_format({**text, "text_wrap": True})
+    made["hidden"] = book.add_format({**text, "align": "right"})
+    made["title"] = book.add_format({**text, "bold": True, "font_size": 14})
+    made["term"] = book.add_format({**text, "bold": True})
+    heading = {"bold": True, "text_wrap": True, "valign": "bottom", "bottom": 1, "font_color": "#1c2126"}
+    made["heading"] = book.add_format(heading)
+    return made
+
+
+def _money_form(reader: Reader) -> str:
+    """Sums with the currency's sign where the reader's language puts it; with cents below 100, as on the page."""
+    before, _, after = reader.money(1, 0).partition(reader.number(1))
+    quote = '"{}"'.format
+    whole, cents = ((quote(before) if before else "") + form + (quote(after) if after else "") for form in _MONEY_FORMS)
+    return f"[<100]{cents};{whole}"
+
+
+class _Page:
+    """A sheet on its way into a workbook."""
+
+    def __init__(self, page, sheet: Sheet, formats: dict, reader: Reader):
+        self.page, self.sheet, self.formats, self.reader = page, sheet, formats, reader
+        self.first = len(sheet.above) + bool(sheet.above)
+        self.widths = [
+            min(_WIDEST, max(_NARROWEST, math.ceil(_width(column.heading) * 0.7))) for column in sheet.columns
+        ]
+
+    def write(self) -> None:
+        page, columns = self.page, self.sheet.columns
+        self._lay_out()
+        for line, text in enumerate(self.sheet.above):
+            self._text(line, 0, text, "text" if line else "title")
+        for place, column in enumerate(columns):
+            self._text(self.first, place, column.heading, "heading")
+        rows = self.sheet.frame.to_dict("records")
+        for line, row in enumerate(rows, start=self.first + 1):
+            for place, column in enumerate(columns):
+                self._value(line, place, row[column.name], self._form(row, column))
+        last = self.first + len(rows)
+        page.autofilter(self.first, 0, last, len(columns) - 1)
+        for place, width in enumerate(self.widths):
+            page.set_column(place, place, width)
+        for line, (term, text) in enumerate(self.sheet.below, start=last + 2):
+            self._below(line, term, text)
+
+    def _lay_out(self) -> None:
+        self.page.freeze_panes(self.first + 1, 1)
+        self.page.set_landscape()
+        self.page.set_paper(_A4)
+        self.page.fit_to_pages(1, 0)
+        self.page.repeat_rows(self.first)
+
+    def _form(self, row: dict, column: Column) -> str:
+        own = self.sheet.form_of_row
+        return row[own] if own and column.form != "text" else column.form
+
+    def _value(self, line: int, place: int, value: object, form: str) -> None:
+        if isinstance(value, str):
+            form = form if form in {"text", "prose"} else "hidden"
+            self.widths[place] = _PROSE if form == "prose" else self._wide_enough(place, value)
+            self._text(line, place, value, form)
+        elif form == "date" and value == value and value is not None:  # what is no time is not even itself
+            self._checked(self.page.write_datetime(line, place, value, self.formats[form]))
+        elif form != "date" and value is not None and math.isfinite(value):
+            shown = self.reader.money(value, 0) if form == "sum" else self.reader.number(value)
+            self.widths[place] = self._wide_enough(place, shown)
+            self._checked(self.page.write_number(line, place, float(value), self.formats[form]))
+
+    def _wide_enough(self, place: int, shown: str) -> int:
+        return min(_WIDEST, max(self.widths[place], _width(shown) + 2))
+
+    def _below(self, line: int, term: str, text: str) -> None:
+        """A text over the columns behind the first, as many lines high as it needs: merged cells do not grow."""
+        self._text(line, 0, term, "term")
+        last = max(len(self.widths) - 1, 1)
+        room = sum(self.widths[1:]) or _PROSE
+        self.page.set_row(line, _LINE * max(1, math.ceil(1.15 * _width(text) / room)))
+        if last > 1:
+            self._checked(self.page.merge_range(line, 1, line, last, "", self.formats["prose"]))
+        self._text(line, 1, text, "prose")
+
+    def _text(self, line: int, place: int, text: str, form: str) -> None:
+        self._checked(self.page.write_string(line, place, text, self.formats[form]))
+
+    def _checked(self, code: int | None) -> None:
+        """xlsxwriter cuts what does not fit and says so only in a return code."""
+        if code:
+            where = f"a workbook, {self.sheet.title}"
+            raise RfmkitError(Problem(where, "a table does not fit", "This is a fault of rfmkit's."))
+
+
+def _width(text: str) -> int:
+    """Columns a text takes: a Chinese character takes two."""
+    return sum(2 if ord(sign) > 0x2E7F else 1 for sign in text)
