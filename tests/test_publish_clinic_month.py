@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -25,6 +26,7 @@ from rfmkit.publish.folders import file_digest
 TODAY = dt.date(2026, 11, 2)
 FILES = {
     "report.html", "metrics.json", "patients.parquet", "segments.xlsx", "manifest.json", "private/rejects.csv",
+    "private/lists/README.txt",
     "notebooks/01_lines.ipynb", "notebooks/02_value.ipynb",
 }  # fmt: skip
 
@@ -145,6 +147,64 @@ def test_a_clinic_month_with_its_kernels(clinic, tmp_path):
     assert b"Dental &lt;b&gt;North" in files["report.html"]
 
 
+PEOPLE = """[patients]
+source = "people.csv"
+[patients.columns]
+patient_id = "id"
+name = "name"
+phone = "phone"
+email = "mail"
+opted_out = "out"
+consent_sms = "sms"
+consent_ads = "ads"
+"""
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_lists_are_private_and_hold_whom_the_clinic_may_contact(tmp_path):
+    clinic = write_clinic(tmp_path / "clinics", extra='country = "IE"')
+    rows = [f"P{n},Name {n},+353861234{n:03},p{n}@example.org,{n % 3 == 0},{n % 2},{n % 5 == 0}" for n in range(60)]
+    text = "\n".join(["id,name,phone,mail,out,sms,ads", *rows]).replace("True", "yes").replace("False", "no")
+    (clinic.parent / "people.csv").write_text(text + "\n")
+    clinic.write_text(clinic.read_text() + PEOPLE)
+    publish(clinic, tmp_path / "reports")
+    target = tmp_path / "reports" / "dental" / "2026-10"
+    folder = target / "private" / "lists"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    segment_of = pd.read_parquet(target / "patients.parquet").set_index("patient_id")["segment"]
+    listed = {path.stem: pd.read_csv(path, dtype="str") for path in folder.glob("segment_*.csv")}
+    by_sms = {f"P{n}" for n in range(60) if n % 3 and n % 2}
+    assert {patient for frame in listed.values() for patient in frame["patient_id"]} == by_sms
+    for name, frame in listed.items():
+        assert (folder / f"{name}.xlsx").exists()
+        assert set(segment_of[frame["patient_id"]]) == {name.removeprefix("segment_")}
+        # Nobody has consented to calls or letters: there is no such column.
+        assert list(frame.columns) == ["patient_id", "name", "sms_phone", "last_visit", "segment"]
+        assert (frame["sms_phone"] == "+353861234" + frame["patient_id"].str[1:].str.zfill(3)).all()
+    advertised = sum(len(path.read_text().splitlines()) - 1 for path in folder.glob("audience_*.csv"))
+    assert advertised == sum(n % 3 != 0 and n % 5 == 0 for n in range(60))
+    manifest = json.loads((target / "manifest.json").read_text())
+    assert manifest["withheld"] == {
+        channel: f"the file of patients has no column consent_{channel}" for channel in ("phone", "email")
+    }
+    outputs = {output["file"] for output in manifest["outputs"]}
+    assert {f"private/lists/{path.name}" for path in folder.iterdir()} <= outputs
+    everything = b"".join(content for name, content in tree(target).items() if not name.startswith("private/"))
+    assert b"Name 1" not in everything
+    assert b"353861234" not in everything
+
+
+@pytest.mark.usefixtures("no_kernel")
+def test_without_a_file_of_patients_there_is_no_list_and_it_says_why(clinic, tmp_path):
+    publish(clinic, tmp_path / "reports")
+    target = tmp_path / "reports" / "dental" / "2026-10"
+    assert [path.name for path in (target / "private" / "lists").iterdir()] == ["README.txt"]
+    assert "no lists" in (target / "private" / "lists" / "README.txt").read_text(encoding="utf-8-sig")
+    manifest = json.loads((target / "manifest.json").read_text())
+    assert set(manifest["withheld"]) == {"lists"}
+
+
 @pytest.mark.usefixtures("no_kernel")
 def test_the_same_input_elsewhere_gives_the_same_bytes(clinic, tmp_path, monkeypatch):
     publish(clinic, tmp_path / "reports")
@@ -260,13 +320,13 @@ def test_a_clinic_month_is_made_by_one_run_at_a_time(clinic, tmp_path):
 def test_a_full_disk(clinic, tmp_path):
     out = tmp_path / "disk"
     out.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", out], capture_output=True, check=False)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", out], capture_output=True, check=False)
     if made.returncode:
         pytest.skip("may not mount a small file system here")
     try:
         publish(clinic, out)
         before = tree(out / "dental" / "2026-10")
-        (out / "filler").write_bytes(b"x" * 30_000)
+        (out / "filler").write_bytes(b"x" * (shutil.disk_usage(out).free - 20_000))
         clinic.write_text(clinic.read_text().replace("EUR", "CNY"))
         with pytest.raises(SurroundingsError, match=r"No space left on device.*MB are free"):
             publish(clinic, out)

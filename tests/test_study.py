@@ -129,20 +129,10 @@ def test_parts_that_do_not_stand_say_why_and_the_rest_stands(write_clinic):
     lines = [f"p{number},2025-11-{number + 1:02},10\np{number},2026-04-01,10\n" for number in range(20)]
     study = open_it(write_clinic(HEAD + "".join(lines)))
     assert {name: part.status for name, part in study.parts.items() if not part.ok} == dict.fromkeys(
-        [
-            *(
-                "segments",
-                "portraits",
-                "cohorts",
-                "movement",
-                "movement_year",
-                "recommendations",
-                "next_service",
-                "clv",
-                "holdout",
-                "crr",
-            ),
-        ],
+        (
+            *("segments", "portraits", "cohorts", "movement", "movement_year", "recommendations", "next_service"),
+            *("reach", "clv", "holdout", "crr"),
+        ),
         "not_enough_data",
     )
     assert study.part("clv").reason.numbers == {"have": 20, "need": 50}

@@ -203,6 +203,8 @@ REASONS = [
     ("no_paid_visits", {"start": dt.date(2025, 11, 1), "end": dt.date(2026, 10, 31)}),
     ("no_tags", {}),
     ("no_patients_at_start", {"day": dt.date(2025, 10, 31)}),
+    ("no_patients_file", {}),
+    ("no_consents", {}),
 ]
 
 

@@ -62,4 +62,4 @@ def audience_csv(contacts: pd.DataFrame) -> bytes:
 
 def _fingerprints(texts: pd.Series) -> pd.Series:
     """SHA-256 of each text, "" where there is none."""
-    return texts.map(lambda text: hashlib.sha256(text.encode("utf-8")).hexdigest(), na_action="ignore").fillna("")
+    return texts.fillna("").map(lambda text: hashlib.sha256(text.encode("utf-8")).hexdigest() if text else "")

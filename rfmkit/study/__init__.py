@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rfmkit.errors import NotEnoughData
-from rfmkit.study.groups import Groups
 from rfmkit.study.loyalty import Returns
 from rfmkit.study.movement import Moves
 from rfmkit.study.next_service import Next
