@@ -102,6 +102,7 @@ def study(**missing):
         month_movement=MOVEMENT,
         year_movement=MOVEMENT,
         group_history=frame(month=["2026-10"], segment=["champions"], colour=["#123456"], patients=[9]),
+        reach_by_segment=frame(segment=["champions", "lost"], patients=[60, 40], sms=[12, 4], any=[12, 0]),
         recommendations=frame(segment=["champions"], colour=["#123456"], value_at_risk=[7.0]),
     )  # fmt: skip
 
@@ -139,6 +140,13 @@ def test_cells_that_the_report_hides_are_hidden_here():
     assert made["clv"]["holdout"]["by_frequency"][0] == {
         "frequency": "0", "patients": None, "predicted": None, "actual": None,
     }  # fmt: skip
+
+
+def test_few_who_can_be_reached_are_not_counted_here_either():
+    assert metrics(study())["reach"] == [
+        {"segment": "champions", "patients": 60, "sms": 12.0, "any": 12},
+        {"segment": "lost", "patients": 40, "sms": None, "any": 0},
+    ]
 
 
 def test_portraits_are_those_that_the_report_shows():

@@ -23,7 +23,9 @@ _CREATED = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - workbooks know no time zone
 _LONGEST_NAME, _NOT_IN_NAMES, _RESERVED = 31, re.compile(r"[\[\]:*?/\\\x00-\x1f]"), "history"
 _MONEY_FORMS = ("#,##0", "#,##0.00")
 _NUMBERS = {"count": "#,##0", "decimal": "#,##0.0", "share": "0.0%", "date": "yyyy-mm-dd"}
-_NARROWEST, _WIDEST, _PROSE, _LINE = 11, 34, 60, 15
+_NARROWEST, _WIDEST, _PROSE, _USUAL, _LINE = 11, 34, 60, 8.43, 15
+#: A text under a narrow table runs on to this column.
+_FEWEST = 8
 _A4 = 9
 
 
@@ -145,6 +147,7 @@ def _formats(book, reader: Reader) -> dict[str, object]:
     made["term"] = book.add_format({**text, "bold": True})
     heading = {"bold": True, "text_wrap": True, "valign": "bottom", "bottom": 1, "font_color": "#1c2126"}
     made["heading"] = book.add_format(heading)
+    made["number heading"] = book.add_format({**heading, "align": "right"})
     return made
 
 
@@ -172,7 +175,8 @@ class _Page:
         for line, text in enumerate(self.sheet.above):
             self._text(line, 0, text, "text" if line else "title")
         for place, column in enumerate(columns):
-            self._text(self.first, place, column.heading, "heading")
+            words = column.form in {"text", "prose"}
+            self._text(self.first, place, column.heading, "heading" if words else "number heading")
         rows = self.sheet.frame.to_dict("records")
         for line, row in enumerate(rows, start=self.first + 1):
             for place, column in enumerate(columns):
@@ -213,11 +217,10 @@ class _Page:
     def _below(self, line: int, term: str, text: str) -> None:
         """A text over the columns behind the first, as many lines high as it needs: merged cells do not grow."""
         self._text(line, 0, term, "term")
-        last = max(len(self.widths) - 1, 1)
-        room = sum(self.widths[1:]) or _PROSE
+        last = max(len(self.widths) - 1, _FEWEST)
+        room = sum(self.widths[1:]) + _USUAL * (last + 1 - len(self.widths))
         self.page.set_row(line, _LINE * max(1, math.ceil(1.15 * _width(text) / room)))
-        if last > 1:
-            self._checked(self.page.merge_range(line, 1, line, last, "", self.formats["prose"]))
+        self._checked(self.page.merge_range(line, 1, line, last, "", self.formats["prose"]))
         self._text(line, 1, text, "prose")
 
     def _text(self, line: int, place: int, text: str, form: str) -> None:
