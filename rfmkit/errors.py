@@ -117,6 +117,11 @@ _REASONS = {
 }
 
 
+#: The status of a part that the clinic file does not ask for, and the codes that say so: a report is silent about it.
+NOT_ASKED = "not_asked"
+_NOT_ASKED_CODES = frozenset({"no_tags"})
+
+
 class NotEnoughData(Exception):
     """The data do not carry the answer; a report says so in its place and goes on.
 
@@ -135,7 +140,9 @@ class NotEnoughData(Exception):
 
     @property
     def status(self) -> str:
-        """The status of a part that this is the reason of: ``not_enough_data``, or ``no_model_beats_history``."""
+        """Of a part that this is the reason of: ``not_enough_data``, ``no_model_beats_history`` or ``not_asked``."""
+        if self.code in _NOT_ASKED_CODES:
+            return NOT_ASKED
         return self.code if self.code == "no_model_beats_history" else "not_enough_data"
 
     def __reduce__(self):

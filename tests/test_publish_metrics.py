@@ -101,6 +101,12 @@ def study(**missing):
         tag_counts=frame(tag=["vip"], month=["2026-10"], patients=[9], put_on=[4], taken_off=[0]),
         month_movement=MOVEMENT,
         year_movement=MOVEMENT,
+        next_hit_rates=SimpleNamespace(
+            patients=40, hits=20, popular_hits=15, p=0.01, start=START, end=END, better=True
+        ),
+        next_rules=frame(taken=["Peel"], next=["Laser"], patients=[9], lift=[2.0]),
+        next_services=frame(segment=["champions"] * 3, service=["a", "b", "c"], patients=[30, 6, 2],
+                            share=[30 / 38, 6 / 38, 2 / 38]),
         group_history=frame(month=["2026-10"], segment=["champions"], colour=["#123456"], patients=[9]),
         reach_by_segment=frame(segment=["champions", "lost"], patients=[60, 40], sms=[12, 4], any=[12, 0]),
         recommendations=frame(segment=["champions"], colour=["#123456"], value_at_risk=[7.0]),
@@ -140,6 +146,12 @@ def test_cells_that_the_report_hides_are_hidden_here():
     assert made["clv"]["holdout"]["by_frequency"][0] == {
         "frequency": "0", "patients": None, "predicted": None, "actual": None,
     }  # fmt: skip
+
+
+def test_services_that_few_are_recommended_are_not_named_here_either():
+    # c is 2 patients, below 5: it joins the next smallest, b.
+    shown = metrics(study())["next_service"]["segments"]["champions"]
+    assert [(one["service"], one["patients"]) for one in shown] == [("a", 30), ("other", 8)]
 
 
 def test_few_who_can_be_reached_are_not_counted_here_either():

@@ -51,6 +51,11 @@ def test_pairs_in_a_row_give_way_to_one_reason():
     assert all(cell.cell_type == "markdown" for cell in reasons)
 
 
+def test_what_the_clinic_did_not_ask_for_is_left_out_without_a_word():
+    prepared = prepare(notebook(), missing={"clv": NotEnoughData("no_tags"), "holdout": SHORT}, reader=Reader())
+    assert ids(prepared) == ["title", "c-text", "c", "e-text"]
+
+
 def test_prose_is_translated_and_code_is_not():
     prepared = prepare(notebook(), missing={}, reader=Reader("ru"))
     assert prepared.cells[0].source == "# Обзор"

@@ -185,7 +185,7 @@ def test_a_rule_on_a_column_that_the_export_lacks_is_named(tmp_path):
 
 def test_without_tags_the_part_does_not_stand(tmp_path):
     study = open_one(clinic_file(tmp_path, RFM))
-    assert study.part("tags").status == "not_enough_data"
+    assert study.part("tags").status == "not_asked"
     with pytest.raises(NotEnoughData, match="the clinic file sets no tags"):
         _ = study.tags
 

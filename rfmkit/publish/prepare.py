@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from rfmkit.errors import NOT_ASKED
+
 if TYPE_CHECKING:
     from rfmkit.errors import NotEnoughData
     from rfmkit.present.wording import Reader
@@ -32,7 +34,7 @@ def prepare(node: NotebookNode, *, missing: Mapping[str, NotEnoughData], reader:
         A notebook as it is kept; not changed.
     missing : mapping
         The parts that the data do not carry, and why. Each run of cells that need such a part gives way to one cell
-        with the reason.
+        with the reason; of what the clinic file does not ask for nothing is said.
     reader : Reader
         For whom.
     """
@@ -41,7 +43,7 @@ def prepare(node: NotebookNode, *, missing: Mapping[str, NotEnoughData], reader:
     for cell in node.cells:
         lacking = next((part for part in _needs(cell) if part in missing), None)
         if lacking is not None:
-            if lacking != gap:
+            if lacking != gap and missing[lacking].status != NOT_ASKED:
                 reason = new_markdown_cell(reader.reason(missing[lacking]), id=cell["id"])
                 reason.metadata["tags"] = [REASON_TAG]
                 cells.append(reason)
