@@ -52,6 +52,10 @@ RECOMMENDATIONS = SEGMENTS.sort_values("value_at_risk", ascending=False, ignore_
     ]
 ]
 
+REACH = pd.DataFrame(
+    {"segment": ["champions", "new", "lost"], "patients": [60, 0, 40], "sms": [12, 0, 4], "email": 0, "any": [12, 0, 4]}
+)
+
 _CELLS = {
     1: (200, 0, 60, 3, 21),
     2: (90, 0, 70, 34, 40),

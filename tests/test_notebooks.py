@@ -32,6 +32,8 @@ PART_OF = {
     "cohorts": "cohorts",
     "cohort_traits": "cohorts",
     "recommendations": "recommendations",
+    "reach_by_segment": "reach",
+    "channel_gaps": "reach",
     "next_services": "next_service",
     "next_rules": "next_service",
     "next_hit_rates": "next_service",
@@ -47,7 +49,9 @@ PART_OF = {
     "group_history": "movement",
     "year_movement": "movement_year",
 }
-PARTS = "segments|portraits|cohorts|recommendations|clv|holdout|loyalty|crr|movement|movement_year|tags|next_service"
+PARTS = (
+    "segments|portraits|cohorts|recommendations|reach|clv|holdout|loyalty|crr|movement|movement_year|tags|next_service"
+)
 _MOST_LINES = 8
 _NUMBER_WORDS = re.compile(
     r"\b(two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand)\b", re.I

@@ -40,6 +40,7 @@ CASES = {
     "priorities": lambda reader: tables.priorities(frames.RECOMMENDATIONS, reader=reader),
     "provenance": lambda reader: tables.provenance(frames.PROVENANCE, reader=reader),
     "rates": lambda reader: tables.rates(frames.LOYALTY, reader=reader),
+    "reach": lambda reader: tables.reach(frames.REACH, gaps={"phone": "consent_phone"}, reader=reader),
     "recommendations": lambda reader: tables.recommendations(frames.RECOMMENDATIONS, reader=reader),
     "retention": lambda reader: tables.retention(frames.RETENTION, active_months=12, reader=reader),
     "revenue_moves": lambda reader: tables.revenue_moves(frames.MOVEMENT, reader=reader),
@@ -144,6 +145,7 @@ def test_what_users_wrote_is_escaped():
         tables.segment_value(segments),
         tables.priorities(segments),
         tables.recommendations(segments),
+        tables.reach(segments[["segment", "patients"]]),
     ]
     assert all("<script" not in table.html for table in shown)
 
@@ -387,3 +389,17 @@ def test_where_nobody_moved_nothing_is_told_of_moves():
     )
     told = re.findall("<li>(.+)</li>", tables.changes(nothing).html)
     assert told[2:] == ["Changed group: 0 of 1,400 (0.0%)."]
+
+
+def test_of_channels_few_are_not_counted_and_what_is_missing_is_said():
+    table = tables.reach(frames.REACH, gaps={"phone": "consent_phone"}, reader=Reader("en", min_count=5))
+    assert cells(table) == [
+        ["Group", "Patients", "Reachable by SMS", "Reachable by e-mail", "Reachable by any of these"],
+        ["Champions", "60", "12", "0", "12"],
+        ["Lost", "40", "< 5", "0", "< 5"],
+    ]
+    notes = re.findall('<p class="note">(.*)</p>', table.html)
+    assert notes == [
+        "Reachable by phone: nobody, since the file of patients has no column «Consent to calls».",
+        "Reachable by e-mail: nobody has both the consent and a valid contact.",
+    ]

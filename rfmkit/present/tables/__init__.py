@@ -13,7 +13,7 @@ Each function takes ``reader`` and returns a `Table`. Their HTML uses these elem
 
 from __future__ import annotations
 
-from rfmkit.present.tables.advice import priorities, recommendations
+from rfmkit.present.tables.advice import priorities, reach, recommendations
 from rfmkit.present.tables.build import Table
 from rfmkit.present.tables.groups import score_bands, score_cuts, segment_definitions, segments
 from rfmkit.present.tables.loyalty import headline, loyalty_history, rates, retention
@@ -58,6 +58,7 @@ __all__ = [
     "priorities",
     "provenance",
     "rates",
+    "reach",
     "recommendations",
     "retention",
     "revenue_moves",

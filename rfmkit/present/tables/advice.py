@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rfmkit.present.tables.build import Table, table, template
@@ -101,3 +102,48 @@ def _card(row: dict, reader: Reader) -> dict:
         "facts": [fact for fact in facts if fact[1] != MISSING],
         "texts": [text for text in texts if text[2]],
     }
+
+
+def reach(
+    reach_by_segment: pd.DataFrame, *, gaps: Mapping[str, str] | None = None, reader: Reader | None = None
+) -> Table:
+    """How many patients of each group can be reached, by channel.
+
+    Parameters
+    ----------
+    reach_by_segment : pandas.DataFrame
+        One row a group: `segment`, `patients`, and a column for each channel, as `study.reach_by_segment`.
+    gaps : mapping, optional
+        Channels that are not there, and the column that the file of patients lacks, as `study.channel_gaps`.
+    reader : Reader, optional
+        Fewer patients than its `min_count` read "< min_count"; there is no total, which would give a single one away.
+    """
+    reader = reader or Reader()
+    groups = reach_by_segment[reach_by_segment["patients"] > 0]
+    channels = [name for name in groups.columns if name not in {"segment", "patients"}]
+    lacking = [
+        reader.say(
+            "{channel}: nobody, since the file of patients has no column «{column}».",
+            channel=reader.name("reach", channel),
+            column=reader.name("column", column),
+        )
+        for channel, column in (gaps or {}).items()
+    ]
+    nobody = [
+        reader.say("{channel}: nobody has both the consent and a valid contact.", channel=reader.name("reach", channel))
+        for channel in channels
+        if not groups[channel].any()
+    ]
+    return table(
+        reader.say("How many patients can be reached"),
+        [reader.say("Group"), reader.say("Patients"), *(reader.name("reach", channel) for channel in channels)],
+        [
+            [
+                reader.name("segment", row["segment"]),
+                reader.number(row["patients"]),
+                *(reader.count(row[channel]) for channel in channels),
+            ]
+            for row in groups.to_dict("records")
+        ],
+        notes=[*lacking, *nobody],
+    )
