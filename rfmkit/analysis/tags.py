@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from rfmkit.analysis.rules import Column, Rule
-from rfmkit.analysis.scores import score_rfm
-from rfmkit.analysis.segments import INACTIVE, Scheme, assign_segments
+from rfmkit.analysis.scores import scores_of
+from rfmkit.analysis.segments import INACTIVE, Scheme
 
 #: What is known at every month end, all visits until then being known.
 _FROM_VISITS = {
@@ -84,8 +84,8 @@ class MonthEnd:
     Parameters
     ----------
     end : datetime.date
-    whole, windowed : pandas.DataFrame
-        The rows of `rfm_history` at `end`: over the whole history, and inside the clinic's windows.
+    rows : pandas.DataFrame
+        The rows of `rfm_history` for everybody at `end`.
     standing : pandas.DataFrame
         What has no history, a row for each category of ``patient_id``, in their order.
     first_bought : mapping
@@ -95,14 +95,11 @@ class MonthEnd:
     scheme : Scheme
     """
 
-    def __init__(self, end: dt.date, whole, windowed, standing, first_bought, cuts, scheme: Scheme):
+    def __init__(self, end: dt.date, rows: pd.DataFrame, standing, first_bought, cuts, scheme: Scheme):
         self._end, self._cuts, self._scheme = np.datetime64(end), cuts, scheme
-        self.codes = whole["patient_id"].cat.codes.to_numpy()
-        self._whole, self._windowed = whole, windowed.reset_index(drop=True)
-        self._standing, self._first_bought = standing, first_bought
-        place = np.full(len(standing), -1)
-        place[self.codes] = np.arange(len(whole))
-        self._inside = place[windowed["patient_id"].cat.codes.to_numpy()]
+        self._rows, self._standing, self._first_bought = rows, standing, first_bought
+        self.codes = rows["patient_id"].cat.codes.to_numpy()
+        self._inside = rows["inside"].to_numpy()
         self._made: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -120,14 +117,12 @@ class MonthEnd:
 
     def _of(self, column: str) -> np.ndarray:
         match column:
-            case "recency_days":
-                return self._whole["recency_days"].to_numpy()
-            case "visits" | "revenue":
-                return self._whole[{"visits": "visit_count", "revenue": "total_spend"}[column]].to_numpy()
+            case "recency_days" | "visits" | "revenue":
+                return self._rows[column].to_numpy()
             case "visit_count" | "total_spend":
-                return self._in_window(self._windowed[column], 0.0)
+                return np.where(self._inside, self._rows[column], 0)
             case "recall_days" | "days_overdue":
-                return self._in_window(self._windowed[column], np.nan)
+                return np.where(self._inside, self._rows[column], np.nan)
             case "last_visit":
                 return self._end.astype("datetime64[D]") - self.of("recency_days").astype("timedelta64[D]")
             case "frequency":
@@ -136,22 +131,22 @@ class MonthEnd:
                 return _days(self._end - self.of("first_visit"))
             case "recency":
                 return _days(self.of("last_visit") - self.of("first_visit"))
-            case "segment" | "rfm_score":
-                values = np.full(len(self), INACTIVE if column == "segment" else None, dtype=object)
-                values[self._inside] = self._grouped[column].to_numpy(dtype=object)
-                return values
+            case "segment":
+                return self._of_cell(self._scheme.segment_of, INACTIVE)
+            case "rfm_score":
+                return self._of_cell({cell: cell for cell in self._scheme.segment_of}, None)
             case _ if column in _SCORES:
-                return self._in_window(self._grouped[column], np.nan)
+                measure = list(self._cuts().levels)[_SCORES.index(column)]
+                scores = scores_of(self._rows[measure], measure, self._cuts())
+                return np.where(self._inside, scores, np.nan)
         return self._standing[column].to_numpy()[self.codes]
 
-    @property
-    def _grouped(self) -> pd.DataFrame:
-        return assign_segments(score_rfm(self._windowed, cuts=self._cuts()), self._scheme)
-
-    def _in_window(self, values: pd.Series, elsewhere: float) -> np.ndarray:
-        found = np.full(len(self), elsewhere)
-        found[self._inside] = values.to_numpy(dtype=float)
-        return found
+    def _of_cell(self, told: Mapping[str, str], outside: str | None) -> np.ndarray:
+        """What is told of each patient's cell of the score cube, and of those outside the window."""
+        cell = sum(self.of(score) * 10**digit for digit, score in zip((2, 1, 0), _SCORES, strict=True))
+        found = np.full(1000, outside, dtype=object)
+        found[[int(key) for key in told]] = list(told.values())
+        return found[np.where(self._inside, cell, 0).astype("int64")]
 
 
 def _days(span: np.ndarray) -> np.ndarray:

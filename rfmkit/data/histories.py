@@ -30,6 +30,7 @@ def rfm_history(
     refunds: Rows | None = None,
     windows: Mapping[str, int] | None = None,
     treatments: ir.Table | None = None,
+    everybody: bool = False,
 ) -> pd.DataFrame:
     """Compute `rfm_table` at the end of each of the last months, in one pass.
 
@@ -41,19 +42,24 @@ def rfm_history(
         The end of the last month.
     months : int
         How many month ends, `as_of` the last.
+    everybody : bool, default False
+        Give a row also to whoever has come by then, but not inside the window.
 
     Returns
     -------
     pandas.DataFrame
         ``month_end`` (datetime64), ``patient_id`` (categorical, its categories all patients), ``recency_days,
         visit_count, total_spend``: one row a patient who came inside the window that ends there; in the order of the
-        days and the ids. With `treatments` also ``recall_days, days_overdue``.
+        days and the ids. With `treatments` also ``recall_days, days_overdue``. For `everybody` also ``inside``
+        (whether they came inside the window; where not, only their recency is told) and ``visits, revenue`` over the
+        whole history until then.
     """
     as_of = as_day(as_of)
     patients, by_month = _by_month(visits, refunds, as_of)
     windows = {name: (windows or {}).get(name, window_months) for name in ("visit_count", "total_spend")}
     at = by_month["month"].to_numpy()
     sums = {name: np.zeros(len(patients), "int64") for name in windows}
+    whole = {name: np.zeros(len(patients), "int64") for name in windows} if everybody else {}
     last = np.full(len(patients), _NEVER)
     before, frames = 0, []
     mains = None if treatments is None else _MainServices(treatments, patients, as_of, window_months)
@@ -67,8 +73,11 @@ def rfm_history(
             if window:
                 gone = by_month.iloc[_between(at, before - window, month - window)]
                 np.subtract.at(sums[name], gone["patient"], gone[name])
+        for name, total in whole.items():
+            np.add.at(total, new["patient"], new[name])
         start = Period.trailing(end, window_months).start if window_months else dt.date(1, 1, 2)
-        here = np.flatnonzero(last >= np.datetime64(start))
+        inside = last >= np.datetime64(start)
+        here = np.flatnonzero(last > _NEVER if everybody else inside)
         frames.append(
             pd.DataFrame(
                 {
@@ -78,11 +87,17 @@ def rfm_history(
                     "visit_count": sums["visit_count"][here],
                     "total_spend": sums["total_spend"][here] / 100,
                     **(mains.until(end, here) if mains else {}),
+                    **(_whole_history(whole, inside, here) if everybody else {}),
                 }
             )
         )
         before = month
     return pd.concat(frames, ignore_index=True)
+
+
+def _whole_history(whole: dict[str, np.ndarray], inside: np.ndarray, here: np.ndarray) -> dict[str, np.ndarray]:
+    visits, revenue = whole["visit_count"][here], whole["total_spend"][here] / 100
+    return {"inside": inside[here], "visits": visits, "revenue": revenue}
 
 
 class _MainServices:

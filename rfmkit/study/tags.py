@@ -101,9 +101,8 @@ class Tags(Intake):
             raise NotEnoughData("no_tags")
         ends = month_ends(self.as_of, _MONTHS + 1)
         bought = self.first_bought
-        whole = rfm_history(self.visits, self.as_of, len(ends), refunds=self.refunds)
-        windowed = rfm_history(self.visits, self.as_of, len(ends), **self.rfm_terms)
-        patients = whole["patient_id"].cat.categories
+        history = rfm_history(self.visits, self.as_of, len(ends), everybody=True, **self.rfm_terms)
+        patients = history["patient_id"].cat.categories
         first = {
             key: days.set_index("patient_id")["first_day"].reindex(patients).to_numpy()
             for key, days in bought.groupby(["column", "name"])
@@ -112,8 +111,7 @@ class Tags(Intake):
         states = (
             MonthEnd(
                 end,
-                whole[whole["month_end"] == pd.Timestamp(end)],
-                windowed[windowed["month_end"] == pd.Timestamp(end)],
+                history[history["month_end"] == pd.Timestamp(end)],
                 standing,
                 first,
                 lambda: self.cuts,
