@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+
 import pandas as pd
 import pytest
 from conftest import open_one
 
 import rfmkit
 from rfmkit.errors import ClinicFileError, NotEnoughData
+from rfmkit.publish.lists import lists
 from rfmkit.study import Study
 
 COLUMNS = 'service = "service"\ncategory = "category"\n'
@@ -152,6 +155,7 @@ def test_the_last_month_end_is_what_the_patients_table_says(study):
         ('[tags.t]\nwhen = {recency_days = "< 0"}', "clinic.toml [tags.t] when: nobody can meet recency_days < 0.0."),
         ('[tags.t]\nwhen = {segment = "champion"}', "when segment: there is no champion. Did you mean champions?"),
         ("[tags.T]\nwhen = {visits = 1}", "tags"),
+        ('[lists]\nfollow_up = ["vi"]\n[tags.vip]\nwhen = {visits = 1}', "neither a tag nor a group is vi. Did you"),
         ("[tags.t]\nwen = {visits = 1}", "clinic.toml [tags.t] wen: unknown key. Did you mean when?"),
     ],
 )  # fmt: skip
@@ -181,6 +185,28 @@ def test_what_nobody_has_ever_bought_is_named(tmp_path, rfmkit_cli, rule, said):
 def test_a_rule_on_a_column_that_the_export_lacks_is_named(tmp_path):
     with pytest.raises(ClinicFileError, match="when category: no such column in this clinic's data"):
         open_one(clinic_file(tmp_path, f'{RFM}[tags.t]\nwhen = {{category = "Body"}}\n', transactions=""))
+
+
+def test_the_lists_to_follow_up_hold_whom_may_be_written_to(tmp_path):
+    """Of a tag, whoever has it now and consents, those on whom it was put this month first."""
+    parts = RFM + TAGS + '[tags.seen]\nwhen = {visits = ">= 1"}\n[lists]\nfollow_up = ["seen", "laser", "gone"]\n'
+    path = clinic_file(tmp_path, parts)
+    text = path.read_text().replace('currency = "EUR"', 'country = "RU"\ncurrency = "EUR"')
+    path.write_text(text.replace('consent_sms = "sms"', 'consent_sms = "sms"\nphone = "phone"'))
+    people = [("early", "yes", 1), ("poor", "yes", 2), ("once", "no", 3), ("rich", "yes", 4)]
+    lines = [f"{who},{consent},+7916000000{number}\n" for who, consent, number in people]
+    (tmp_path / "data" / "people.csv").write_text("id,sms,phone\n" + "".join(lines))
+    files = lists(open_one(path))
+    told = {
+        name: list(csv.DictReader(files[name].decode("utf-8-sig").splitlines()))
+        for name in files
+        if "follow_up" in name and name.endswith("csv")
+    }
+    assert [row["patient_id"] for row in told["follow_up_seen.csv"]] == ["poor", "early", "rich"]
+    assert [row["patient_id"] for row in told["follow_up_laser.csv"]] == ["rich"]  # "once" did not consent
+    assert [row["sms_phone"] for row in told["follow_up_laser.csv"]] == ["+79160000004"]
+    assert "follow_up_gone.csv" not in told
+    assert "follow_up_seen.xlsx" in files
 
 
 def test_without_tags_the_part_does_not_stand(tmp_path):

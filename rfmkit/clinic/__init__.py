@@ -16,7 +16,7 @@ from rfmkit.clinic.part import Part
 from rfmkit.clinic.portraits import Portraits
 from rfmkit.clinic.recall import Recall
 from rfmkit.clinic.sources import PatientColumns, Patients, TransactionColumns, Transactions
-from rfmkit.clinic.tags import Tag, TagKey
+from rfmkit.clinic.tags import Lists, Tag, TagKey
 from rfmkit.errors import ClinicFileError, Problem, SurroundingsError
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "SCHEMES",
     "Clinic",
     "Clv",
+    "Lists",
     "Loyalty",
     "PatientColumns",
     "Patients",
@@ -101,7 +102,7 @@ class Clinic(Part):
         The clinic file.
     name, locale, country, currency : str
         How the report names the clinic; its language; for phone numbers; for money.
-    transactions, patients, rfm, recall, portraits, tags, clv, loyalty, report
+    transactions, patients, rfm, recall, portraits, tags, lists, clv, loyalty, report
         The parts of the file; `patients` and `recall` may be None.
     """
 
@@ -116,6 +117,7 @@ class Clinic(Part):
     recall: Recall | None = None
     portraits: Portraits = Portraits()
     tags: dict[TagKey, Tag] = Field(default_factory=dict)
+    lists: Lists = Lists()
     clv: Clv = Clv()
     loyalty: Loyalty = Loyalty()
     report: Report = Report()

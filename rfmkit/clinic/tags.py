@@ -1,4 +1,4 @@
-"""Tags that a clinic puts on patients by rule."""
+"""Tags that a clinic puts on patients by rule, and of whom it wants a list."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ class Tag(Part):
 
     when: dict[str, Any]
     name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+
+
+class Lists(Part):
+    """Of which tags and groups the clinic wants a list of whom to follow up."""
+
+    follow_up: list[str] = Field(default_factory=list)

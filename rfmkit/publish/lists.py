@@ -37,19 +37,40 @@ def lists(study: Study) -> dict[str, bytes]:
     -------
     dict
         ``segment_<key>.csv`` and ``.xlsx`` for each group of whom somebody can be reached, ``audience_<key>.csv`` for
-        each of whom somebody may be advertised to, and ``README.txt``, which says what is there and why something is
+        each of whom somebody may be advertised to, ``follow_up_<key>.csv`` and ``.xlsx`` for the tags and groups that
+        the clinic file names, and ``README.txt``, which says what is there and why something is
         not. No file but the last where the clinic has no patients' consents or too few patients for groups.
     """
     files = {}
     if not withheld(study).get("lists"):
         for key, contacts in study.contact_table.groupby("segment", sort=True):
-            listed = list_table(contacts, study.reader)
-            if len(listed):
-                files[f"segment_{key}.csv"] = list_csv(listed)
-                files[f"segment_{key}.xlsx"] = list_xlsx(listed, study.reader)
+            files |= _both_forms(f"segment_{key}", contacts, study.reader.name("segment", key), study.reader)
             if audience := audience_csv(contacts):
                 files[f"audience_{key}.csv"] = audience
+        files |= _follow_up(study)
     return files | {README: _readme(study).encode("utf-8-sig")}
+
+
+def _follow_up(study: Study) -> dict[str, bytes]:
+    """The lists of the tags and groups that the clinic file names, those who are newly tagged first."""
+    files, table, reader = {}, study.contact_table, study.reader
+    for key in study.clinic.lists.follow_up:
+        kind = "tag" if key in study.clinic.tags else "segment"
+        if kind == "segment" or study.part("tags").ok:
+            ids = study.follow_up(key)
+            contacts = table[table["patient_id"].isin(ids)]
+            if kind == "tag":
+                contacts = contacts.iloc[ids.get_indexer(contacts["patient_id"]).argsort()]
+            files |= _both_forms(f"follow_up_{key}", contacts, reader.name(kind, key), reader)
+    return files
+
+
+def _both_forms(name: str, contacts: pd.DataFrame, title: str, reader: Reader) -> dict[str, bytes]:
+    """A list as two files; none of nobody."""
+    listed = list_table(contacts, reader)
+    if listed.empty:
+        return {}
+    return {f"{name}.csv": list_csv(listed), f"{name}.xlsx": list_xlsx(listed, reader, title=title)}
 
 
 def withheld(study: Study) -> dict[str, str]:
@@ -78,7 +99,8 @@ def list_table(contacts: pd.DataFrame, reader: Reader) -> pd.DataFrame:
     contacts = contacts.rename(columns=_CONTACTS)
     there = [name for name in _CONTACTS.values() if name in contacts]
     rows = contacts[contacts[there].notna().any(axis=1)]
-    rows = rows[[name for name in COLUMNS if name in rows and (name in there or rows[name].notna().any())]]
+    always = {*there, "segment"}
+    rows = rows[[name for name in COLUMNS if name in rows and (name in always or rows[name].notna().any())]]
     texts = {name: rows[name].map(on_one_line, na_action="ignore") for name in _FREE_TEXTS if name in rows}
     return rows.assign(**texts, segment=[on_one_line(reader.name("segment", key)) for key in rows["segment"]])
 
@@ -99,12 +121,12 @@ def _cell(text: str) -> str:
     return text if _E164.fullmatch(text) else harmless_line(text)
 
 
-def list_xlsx(listed: pd.DataFrame, reader: Reader) -> bytes:
+def list_xlsx(listed: pd.DataFrame, reader: Reader, *, title: str | None = None) -> bytes:
     """The same list for people: phones as text, days as days."""
     columns = [
         Column(name, reader.name("column", name), "date" if name == "last_visit" else "text") for name in listed.columns
     ]
-    title = listed["segment"].iloc[0]
+    title = on_one_line(title or listed["segment"].iloc[0])
     return write_book([Sheet(title, listed, columns)], title=title, reader=reader)
 
 

@@ -54,9 +54,20 @@ class Tags(Intake):
                 if what := impossible(rule, columns, self.scheme):
                     problems.append(Problem(where, f"nobody can meet {what}", "Correct it, or remove the tag."))
                 found[tag] = rule
+        problems += self._unknown_lists()
         if problems:
             raise ClinicFileError(problems)
         return found
+
+    def _unknown_lists(self) -> list[Problem]:
+        known, problems = [*self.clinic.tags, *self.scheme.segments], []
+        for name in self.clinic.lists.follow_up:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+                where = f"{self.clinic.path.name} [lists] follow_up"
+                problems.append(Problem(where, f"neither a tag nor a group is {name}", fix))
+        return problems
 
     @kept
     def first_bought(self) -> pd.DataFrame:
@@ -143,3 +154,10 @@ class Tags(Intake):
         from rfmkit.analysis.tags import current_tags
 
         return current_tags(self.tag_history)
+
+    def follow_up(self, key: str) -> pd.Index:
+        """The ids of those who have a tag, or are in a group: of a tag, those on whom it was put this month first."""
+        if key not in self.clinic.tags:
+            return pd.Index(self.patients.loc[self.patients["segment"] == key, "patient_id"])
+        held = self.tags[(self.tags["tag"] == key) & ~self.tags["taken_off_this_month"]]
+        return pd.Index(held.sort_values("put_on_this_month", ascending=False, kind="stable")["patient_id"])
