@@ -39,6 +39,19 @@ def test_each_month_is_as_it_was_then(lines, back, window, months):
         pd.testing.assert_frame_equal(found, expected, check_dtype=False, check_categorical=False)
 
 
+@settings(max_examples=15)
+@given(lines=ROWS, back=ROWS, window=st.sampled_from([0, 1, 12]))
+def test_everybody_has_a_row_from_the_first_visit_on(lines, back, window):
+    visits, refunds = rows(lines), rows([(who, day, -abs(amount)) for who, day, amount in back])
+    everybody = rfm_history(visits, AS_OF, 3, window, refunds=refunds, everybody=True)
+    inside = everybody[everybody["inside"]].drop(columns=["inside", "visits", "revenue"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(inside, rfm_history(visits, AS_OF, 3, window, refunds=refunds))
+    whole = rfm_history(visits, AS_OF, 3, 0, refunds=refunds)
+    told = everybody[["month_end", "patient_id", "recency_days", "visits", "revenue"]]
+    told = told.rename(columns={"visits": "visit_count", "revenue": "total_spend"})
+    pd.testing.assert_frame_equal(told, whole)
+
+
 @pytest.mark.parametrize(
     ("end", "recency_days", "visit_count", "total_spend"),
     [
