@@ -358,8 +358,10 @@ def test_the_flows_of_a_group_add_up_and_hide_the_few():
 
 
 def test_the_moves_that_changed_revenue_stand_with_their_money_and_without_the_few():
-    rows = cells(CASES["revenue_moves"](Reader("en", "EUR", 5)))
-    assert rows[0][3:] == ["Paid 1–30 Sept 2026", "Paid 1–31 Oct 2026", "Change"]
+    table = CASES["revenue_moves"](Reader("en", "EUR", 5))
+    rows = cells(table)
+    assert rows[0][3:] == ["Paid before", "Paid now", "Change"]
+    assert "Before: 1–30 Sept 2026. Now: 1–31 Oct 2026." in re.sub(r"\s", " ", table.html)
     assert rows[1] == ["Champions", "At risk", "52", "€310,000", "€4,000", "-€306,000"]
     assert rows[2] == ["Loyal", "Champions", "61", "€80,000", "€290,000", "+€210,000"]
     assert len(rows) == 1 + 5

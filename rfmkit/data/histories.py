@@ -61,7 +61,7 @@ def rfm_history(
     sums = {name: np.zeros(len(patients), "int64") for name in windows}
     whole = {name: np.zeros(len(patients), "int64") for name in windows} if everybody else {}
     last = np.full(len(patients), _NEVER)
-    before, frames = 0, []
+    before, frames, rows = 0, [], []
     mains = None if treatments is None else _MainServices(treatments, patients, as_of, window_months)
     for end in month_ends(as_of, months):
         month = _number(end)
@@ -78,11 +78,11 @@ def rfm_history(
         start = Period.trailing(end, window_months).start if window_months else dt.date(1, 1, 2)
         inside = last >= np.datetime64(start)
         here = np.flatnonzero(last > _NEVER if everybody else inside)
+        rows.append(here)
         frames.append(
             pd.DataFrame(
                 {
                     "month_end": pd.Timestamp(end),
-                    "patient_id": pd.Categorical.from_codes(here, patients),
                     "recency_days": (np.datetime64(end) - last[here]).astype("timedelta64[D]").astype("int64"),
                     "visit_count": sums["visit_count"][here],
                     "total_spend": sums["total_spend"][here] / 100,
@@ -92,7 +92,10 @@ def rfm_history(
             )
         )
         before = month
-    return pd.concat(frames, ignore_index=True)
+    history = pd.concat(frames, ignore_index=True)
+    # Made once for all months: to join categories of text, their texts are compared each time.
+    history.insert(1, "patient_id", pd.Categorical.from_codes(np.concatenate(rows), patients))
+    return history
 
 
 def _whole_history(whole: dict[str, np.ndarray], inside: np.ndarray, here: np.ndarray) -> dict[str, np.ndarray]:
@@ -179,8 +182,9 @@ def revenue_by_period(visits: Rows, refunds: Rows | None, periods: Mapping[str, 
         days.visit_date.between(min(one.start for one in periods.values()), max(one.end for one in periods.values()))
     )
     sums = {name: days.amount.sum(where=days.visit_date.between(*period)) for name, period in periods.items()}
-    frame = days.group_by("patient_id").aggregate(**sums).execute().set_index("patient_id")
-    return frame.astype("float64").fillna(0.0)
+    # Summed as DECIMAL, and handed over as numbers: hundreds of thousands of Decimals would take most of the time.
+    sums = {name: money.cast("float64") for name, money in sums.items()}
+    return days.group_by("patient_id").aggregate(**sums).execute().set_index("patient_id").fillna(0.0)
 
 
 def _by_month(visits: Rows, refunds: Rows | None, as_of: dt.date) -> tuple[pd.Index, pd.DataFrame]:

@@ -75,8 +75,8 @@ def revenue_moves(movement, *, most: int = 5, reader: Reader | None = None) -> T
             reader.say("From"),
             reader.say("To"),
             reader.say("Patients"),
-            reader.say("Paid {period}", period=reader.period(*movement.before)),
-            reader.say("Paid {period}", period=reader.period(*movement.after)),
+            reader.say("Paid before"),
+            reader.say("Paid now"),
             reader.say("Change"),
         ],
         [
@@ -91,6 +91,13 @@ def revenue_moves(movement, *, most: int = 5, reader: Reader | None = None) -> T
             for row in moves.to_dict("records")
         ],
         words=(0, 1),
+        notes=[
+            reader.say(
+                "Before: {before}. Now: {now}.",
+                before=reader.period(*movement.before),
+                now=reader.period(*movement.after),
+            )
+        ],
     )
 
 
