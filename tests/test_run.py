@@ -182,7 +182,10 @@ def test_the_manifest_tells_inputs_and_outputs(reports, demo_folder, name):
     manifest = json.loads((reports[name] / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["status"] == "done"
     assert manifest["as_of"] == "2026-10-31"
-    assert {output["file"] for output in manifest["outputs"]} == FILES - {"manifest.json"}
+    outputs = {output["file"] for output in manifest["outputs"]}
+    assert {file for file in outputs if not file.startswith("private/lists/")} == FILES - {"manifest.json"}
+    lists = {f"private/lists/{path.name}" for path in (reports[name] / "private" / "lists").iterdir()}
+    assert lists <= outputs
     for output in manifest["outputs"]:
         content = (reports[name] / output["file"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == output["sha256"]
