@@ -145,7 +145,10 @@ def test_check_reports_every_problem_and_the_law_of_rows(capsys, tmp_path, monke
         if clinic.stem == "ugly":
             raise KeyError("Иван Петров")
         return SimpleNamespace(
-            scheme=None, rows=ROWS, problems=[rfmkit.errors.Problem("a:3", "a copy of a:2", count=2)]
+            scheme=None,
+            rows=ROWS,
+            problems=[rfmkit.errors.Problem("a:3", "a copy of a:2", count=2)],
+            first_bought=None,
         )
 
     monkeypatch.setattr(rfmkit, "open_study", open_study)
