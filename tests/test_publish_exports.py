@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from types import SimpleNamespace
 
+import frames
 import numpy as np
 import openpyxl
 import pandas as pd
@@ -140,6 +141,10 @@ def study(locale="en", missing=(), segment="champions"):
         reach_by_segment=reach,
         month="2026-10",
         part=lambda name: MISSING if name in missing else OK,
+        recommendation_details={
+            "traits": frames.TRAITS,
+            "services": pd.DataFrame([(segment, "=Peel()", 9, 1.0)], columns=frames.NEXT_SERVICES.columns),
+        },
         segments=groups,
         recommendations=groups,
         loyalty_history=history,
@@ -210,19 +215,25 @@ def test_each_group_has_a_sheet_with_its_figures_and_its_advice():
 def test_numbers_of_few_who_can_be_reached_are_hidden():
     page = sheets(workbook(study()))["What to do"]
     headings = [cell.value for cell in page[1]]
-    assert headings[-5:] == [
-        "Reachable by SMS",
-        "Reachable by any of these",
-        "Reachable by advertising",
-        "What to do",
-        "Why",
-    ]
-    assert [[cell.value for cell in row][-5:-2] for row in page.iter_rows(min_row=2)] == [[0, "< 5", "< 5"], [7, 7, 5]]
+    assert headings[-7:-4] == ["Reachable by SMS", "Reachable by any of these", "Reachable by advertising"]
+    assert [[cell.value for cell in row][-7:-4] for row in page.iter_rows(min_row=2)] == [[0, "< 5", "< 5"], [7, 7, 5]]
+
+
+def test_the_workbook_says_what_to_offer_each_group_and_whom_it_holds():
+    book = sheets(workbook(study()))
+    page = book["What to do"]
+    rows = [[cell.value for cell in row][-4:] for row in page.iter_rows()]
+    assert rows[0] == ["What to do", "Offer first", "Found here more often than elsewhere", "Why"]
+    assert rows[1][1:3] == ["=Peel() (100%)", "Women, 55 and over"]
+    assert rows[2][1:3] == [None, None]
+    terms = {row[0].value: row[1].value for row in book["Champions"].iter_rows() if row[0].value}
+    assert terms["Offer first"] == "=Peel() (100%)"
+    assert "Offer first" not in {row[0].value for row in book["Lost"].iter_rows()}
 
 
 def test_without_consents_the_workbook_does_not_speak_of_channels():
     book = sheets(workbook(study(missing={"reach"})))
-    assert [cell.value for cell in book["What to do"][1]][-2:] == ["What to do", "Why"]
+    assert "Reachable by SMS" not in {cell.value for cell in book["What to do"][1]}
     assert "Reachable by SMS" not in {cell.value for row in book["Lost"] for cell in row}
 
 

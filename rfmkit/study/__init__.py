@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rfmkit.errors import NotEnoughData
 from rfmkit.study.loyalty import Returns
@@ -15,6 +16,15 @@ from rfmkit.study.reach import Reach
 from rfmkit.study.tags import Tags
 from rfmkit.study.value import Value
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What a recommendation can say of a group beside its figures, the part of the study that it is of, and its table.
+_DETAILS = {
+    "traits": ("portraits", "portrait_traits"),
+    "services": ("next_service", "next_services"),
+    "reach": ("reach", "reach_by_segment"),
+}
 #: The parts of a study that data can be too few for, and the table that tells.
 _PARTS = {
     "segments": "segments",
@@ -68,6 +78,14 @@ class Study(Reach, Portraits, Moves, Next, Value, Returns, Quality, Tags):
     def parts(self) -> dict[str, Part]:
         """Every part and whether it stands."""
         return {name: self.part(name) for name in _PARTS}
+
+    @property
+    def recommendation_details(self) -> dict[str, pd.DataFrame]:
+        """Whom each group holds, what to offer it and who can be reached, as far as the data tell.
+
+        ``traits``, ``services`` and ``reach``, as `rfmkit.tables.recommendations` takes them.
+        """
+        return {name: getattr(self, table) for name, (part, table) in _DETAILS.items() if self.part(part).ok}
 
     def compute(self) -> None:
         """Compute every table now, so that whoever opens the same study finds them."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rfmkit.present.tables.build import Table, table, template
+from rfmkit.present.tables.next_service import offers_by_segment
+from rfmkit.present.tables.portraits import approach, cohorts_by_segment
 from rfmkit.present.wording import MISSING, Reader
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ _CARDS = """\
 <dl>
 {%- for term, value in card.facts %}<div><dt>{{ term }}</dt><dd>{{ value }}</dd></div>{% endfor -%}
 </dl>
-{%- for kind, heading, text in card.texts %}
-<p class="{{ kind }}"><strong>{{ heading }}</strong><br>{{ text }}</p>
+{%- for kind, heading, lines in card.texts %}
+<p class="{{ kind }}"><strong>{{ heading }}</strong>{% for line in lines %}<br>{{ line }}{% endfor %}</p>
 {%- endfor %}
 </section>
 {%- endfor %}
@@ -70,38 +72,63 @@ def priorities(recommendations: pd.DataFrame, *, reader: Reader | None = None) -
     )
 
 
-def recommendations(recommendations: pd.DataFrame, *, reader: Reader | None = None) -> Table:
-    """A card for each group: what to do, why, how many patients, what they spent, what is at stake.
+def recommendations(
+    recommendations: pd.DataFrame,
+    *,
+    details: Mapping[str, pd.DataFrame] | None = None,
+    reader: Reader | None = None,
+) -> Table:
+    """A card for each group: what to do, which service to offer, to whom, who can be reached, what is at stake, why.
 
     Parameters
     ----------
     recommendations : pandas.DataFrame
         One row a group, in order: `segment`, `patients`, `revenue`, `value_at_risk`. Groups of nobody have no card.
+    details : mapping, optional
+        ``traits``, ``services`` and ``reach``, as `study.recommendation_details`; a card says nothing of what is not
+        there.
     reader : Reader, optional
+        Numbers and services of fewer patients than its `min_count` are not told.
     """
     reader = reader or Reader()
-    cards = [_card(row, reader) for row in recommendations.to_dict("records") if row["patients"] > 0]
+    given, found = details or {}, {"whom": {}, "offer": {}, "reach": {}}
+    if "traits" in given:
+        found["whom"] = cohorts_by_segment(given["traits"], reader)
+    if "services" in given:
+        found["offer"] = offers_by_segment(given["services"], reader)
+    if "reach" in given:
+        found["reach"] = given["reach"].set_index("segment").drop(columns="patients").to_dict("index")
+    groups = recommendations[recommendations["patients"] > 0].to_dict("records")
+    cards = [_card(row, {kind: of.get(row["segment"]) for kind, of in found.items()}, reader) for row in groups]
     return Table(template(_CARDS).render(cards=cards))
 
 
-def _card(row: dict, reader: Reader) -> dict:
+def _card(row: dict, details: dict, reader: Reader) -> dict:
     segment, patients = row["segment"], int(row["patients"])
-    at_stake = reader.money(row["value_at_risk"])
     facts = [
         (reader.say("Patients"), reader.number(patients)),
         (reader.say("Revenue"), reader.money(row["revenue"])),
-        (reader.name("column", "value_at_risk"), at_stake),
+        (reader.name("column", "value_at_risk"), reader.money(row["value_at_risk"])),
+        *((reader.name("reach", channel), reader.count(count)) for channel, count in (details["reach"] or {}).items()),
     ]
-    texts = [
-        ("what", reader.say("What to do"), reader.words("advice-what", segment, patients)),
-        ("why", reader.say("Why"), reader.words("advice-why", segment, patients)),
-    ]
+    texts = {
+        "what": [reader.words("advice-what", segment, patients)],
+        "offer": [details["offer"]],
+        "whom": [_addressed(segment, cohort, reader) for cohort in details["whom"] or ()],
+        "why": [reader.words("advice-why", segment, patients)],
+    }
     return {
         "name": reader.name("segment", segment),
         "who": reader.words("who", segment),
         "facts": [fact for fact in facts if fact[1] != MISSING],
-        "texts": [text for text in texts if text[2]],
+        "texts": [(kind, reader.name("column", kind), lines) for kind, lines in texts.items() if any(lines)],
     }
+
+
+def _addressed(segment: str, cohort: str, reader: Reader) -> str:
+    """A cohort, and how to speak to it where there are words for it."""
+    name, text = reader.cohort(cohort), approach(segment, cohort, reader)
+    return reader.say("{cohort}. {text}", cohort=name, text=text) if text else name
 
 
 def reach(

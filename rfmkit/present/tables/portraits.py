@@ -175,12 +175,11 @@ def approaches(cohorts: pd.DataFrame, traits: pd.DataFrame, *, reader: Reader | 
     """
     reader = reader or Reader()
     shown = shown_portraits(cohorts[cohorts["patients"] > 0], group="cohort", min_count=reader.min_count)
-    claims = shown_traits(traits, min_count=reader.min_count)
-    claims = claims[claims["kind"] == "cohort"]
+    claimed = cohorts_by_segment(traits, reader)
     groups = list(traits["group"].unique())
     rows = []
     for cohort in shown["cohort"]:
-        found = [reader.name("segment", group) for group in claims.loc[claims["item"] == cohort, "group"]]
+        found = [reader.name("segment", group) for group in claimed if cohort in claimed[group]]
         if text := approach(_ALL, cohort, reader):
             rows.append([reader.cohort(cohort), reader.say(", ").join(found) or MISSING, text])
         rows += [
@@ -194,6 +193,13 @@ def approaches(cohorts: pd.DataFrame, traits: pd.DataFrame, *, reader: Reader | 
         rows,
         words=(0, 1, 2),
     )
+
+
+def cohorts_by_segment(traits: pd.DataFrame, reader: Reader) -> dict[str, list[str]]:
+    """The cohorts that each segment has more of than the others, as far as that passes the test and may be shown."""
+    claims = shown_traits(traits, min_count=reader.min_count)
+    claims = claims[claims["kind"] == "cohort"]
+    return {group: list(rows["item"]) for group, rows in claims.groupby("group", sort=False)}
 
 
 def approach(segment: str, cohort: str, reader: Reader) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from rfmkit.present.tables.next_service import offers_by_segment
+from rfmkit.present.tables.portraits import cohorts_by_segment
 from rfmkit.publish.workbook.book import Column, Sheet
 from rfmkit.publish.workbook.forms import columns, form_of, known
 
@@ -31,6 +33,7 @@ _TO_DO = (
     "value_at_risk",
 )
 _ADVICE = {"what": "advice-what", "why": "advice-why"}
+_WORDS = ("what", "offer", "whom", "why")
 _REACH = ("sms", "phone", "email", "any", "ads")
 
 
@@ -50,10 +53,11 @@ def what_to_do(study: Study) -> list[Sheet]:
     reader, frame = study.reader, study.recommendations
     keys = list(zip(frame["segment"], frame["patients"], strict=True))
     advice = {name: [reader.words(kind, *key) or None for key in keys] for name, kind in _ADVICE.items()}
+    advice |= {name: [of.get(key) or None for key in frame["segment"]] for name, of in _details(study).items()}
     figures = columns(known(frame, _TO_DO), reader=reader, texts=["segment"])
     reached = _reached(study)
     frame = _named(frame.assign(**advice).merge(reached, on="segment", how="left"), reader)
-    words = columns(known(frame, _ADVICE), reader=reader, prose=list(_ADVICE))
+    words = columns(known(frame, _WORDS), reader=reader, prose=_WORDS)
     return [Sheet(reader.say("What to do"), frame, [*figures, *_reach_columns(reached, reader), *words])]
 
 
@@ -62,6 +66,7 @@ def each_group(study: Study) -> list[Sheet]:
     if study.part("segments").status != "ok":
         return []
     segments, reached, reader = study.segments, _reached(study).set_index("segment"), study.reader
+    details = _details(study)
     total = _of_all(segments)
     figures = known(segments, _FIGURES)
     sheets = []
@@ -74,13 +79,11 @@ def each_group(study: Study) -> list[Sheet]:
                 for channel in _REACH
                 if channel in reached
             ]
-        said = {
-            reader.say("What to do"): reader.words("advice-what", key, patients),
-            reader.say("Why"): reader.words("advice-why", key, patients),
-        }
+        said = {name: reader.words(kind, key, patients) for name, kind in _ADVICE.items()}
+        said |= {name: of.get(key) for name, of in details.items()}
         name, who = reader.name("segment", key), reader.words("who", key)
         frame = pd.DataFrame(lines, columns=["figure", "group", "all", "form"]).astype({"group": object, "all": object})
-        below = [(term, text) for term, text in said.items() if text]
+        below = [(reader.name("column", kind), said[kind]) for kind in _WORDS if said.get(kind)]
         shown = _figure_columns(reader)
         above = [name, who] if who else [name]
         sheets.append(Sheet(name, frame, shown, form_of_row="form", above=above, below=below))
@@ -106,6 +109,18 @@ def _of_all(segments: pd.DataFrame) -> dict[str, float]:
 
 def _named(frame: pd.DataFrame, reader: Reader) -> pd.DataFrame:
     return frame.assign(segment=[reader.name("segment", key) for key in frame["segment"]])
+
+
+def _details(study: Study) -> dict[str, dict[str, str]]:
+    """By segment, which service to offer first and which cohorts stand out, as far as the data tell."""
+    given, reader = study.recommendation_details, study.reader
+    found = {}
+    if "services" in given:
+        found["offer"] = offers_by_segment(given["services"], reader)
+    if "traits" in given:
+        cohorts = cohorts_by_segment(given["traits"], reader)
+        found["whom"] = {key: "; ".join(reader.cohort(cohort) for cohort in held) for key, held in cohorts.items()}
+    return found
 
 
 def _reached(study: Study) -> pd.DataFrame:
