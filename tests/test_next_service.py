@@ -24,7 +24,7 @@ from rfmkit.analysis.next_service import (
     service_days,
     steps_of,
 )
-from rfmkit.errors import NotEnoughData
+from rfmkit.errors import ClinicFileError, NotEnoughData
 from rfmkit.present import Reader, tables
 
 SERVICES = "ABCDEFGHIJKL"
@@ -95,6 +95,17 @@ def test_recommended_is_what_followed_and_never_what_was_just_taken():
     patients = pd.DataFrame({"patient_id": list(told), "segment": ["all", "all", "one", "all", "all"]})
     by_group = next_by_group(offered, patients, ["one", "all"])
     assert by_group.values.tolist() == [["one", "C", 1, 1.0], ["all", "A", 3, 3 / 4], ["all", "B", 1, 1 / 4]]
+
+
+def test_what_is_not_offered_by_itself_is_as_if_it_had_not_been_taken():
+    left = steps_of(service_days(BY_HAND, ["B"])).execute()
+    without = steps_of(service_days(BY_HAND[BY_HAND["service"] != "B"])).execute()
+    order = ["patient_id", "taken", "next"]
+    pd.testing.assert_frame_equal(
+        left.sort_values(order, ignore_index=True), without.sort_values(order, ignore_index=True)
+    )
+    assert "B" not in {*left["taken"], *left["next"]}
+    assert len(left), "A leads to C where B stood between them"
 
 
 @settings(max_examples=12)
@@ -195,6 +206,20 @@ def test_from_the_export_to_the_report(write_clinic):
     html = tables.next_services(study.next_services, study.next_hit_rates, reader=study.reader).html
     assert "recommended what patients with the same last services took next" in html
     assert "A" in tables.next_rules(study.next_rules, reader=study.reader).html
+
+    path.write_text(text + '[next_service]\nleave_out = ["A", "zz"]\n', encoding="utf-8")
+    without = open_one(path)
+    assert "A" not in set(without.patient_next_services["service"])
+    assert [str(problem) for problem in without.problems if "leave_out" in problem.where] == [
+        f"{path.name} [next_service] leave_out zz: no line has this service. Write it as the export does."
+    ]
+
+
+def test_what_to_leave_out_needs_a_column_of_services(write_clinic):
+    path = write_clinic("id,date,amount\n")
+    path.write_text(path.read_text(encoding="utf-8") + '[next_service]\nleave_out = ["A"]\n', encoding="utf-8")
+    with pytest.raises(ClinicFileError, match=r"\[next_service\] needs the column service of \[transactions\]"):
+        open_one(path)
 
 
 def test_where_it_is_not_better_the_report_says_so_and_small_numbers_stay_hidden():

@@ -13,7 +13,7 @@ from rfmkit import Reader, rfm_table, tables, visits_from
 from rfmkit.analysis.scores import average_cuts, cuts_as_thresholds, rfm_cuts, score_rfm, threshold_cuts
 from rfmkit.clinic import Recall
 from rfmkit.data.histories import rfm_history
-from rfmkit.data.recall import main_services, never_sold, treatments_from
+from rfmkit.data.recall import main_services, treatments_from
 from rfmkit.period import Period, month_ends
 
 AS_OF = dt.date(2026, 10, 31)
@@ -224,8 +224,5 @@ def test_frozen_cuts_are_those_of_the_recall(written, rfmkit_cli):
 def test_an_interval_of_what_nobody_buys_is_told(written):
     study = open_one(written("[recall]\ndefault = 90\nservice = {Yearli = 365, Monthly = 30}\n"))
     assert [str(problem) for problem in study.problems] == [
-        "clinic.toml [recall.service] Yearli: no line has this service. Did you mean Yearly?"
+        "clinic.toml [recall.service] Yearli: no line has this service. Write it as the export does."
     ]
-    none = Recall(default=1, category={"zzz": 5})
-    export = lines([("p", "2026-10-01", "a", "b", 1)])
-    assert never_sold(export, none, "c.toml")[0].fix == "Write it as the export does."

@@ -168,9 +168,8 @@ def test_a_rule_that_is_wrong_is_named_when_the_clinic_file_is_opened(tmp_path, 
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ('{category = "Boddy"}', "nobody can meet it: no line has the category Boddy. Did you mean Body?"),
-        ('{service = "zzz"}', "no line has the service zzz. Write it as the export does."),
-        ('{any = [{visits = 1}, {service = "Peeel"}]}', "no line has the service Peeel. Did you mean Peel?"),
+        ('{category = "Boddy"}', "[tags.t] when category Boddy: no line has this category. Write it"),
+        ('{any = [{visits = 1}, {service = "Peeel"}]}', "[tags.t] when service Peeel: no line has this service."),
     ],
 )  # fmt: skip
 def test_what_nobody_has_ever_bought_is_named(tmp_path, rfmkit_cli, rule, said):

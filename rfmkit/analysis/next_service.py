@@ -7,7 +7,7 @@ service again, with no other between, begins no step of its own.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -54,10 +54,15 @@ class HitRates:
         return self.hits > self.popular_hits and self.p <= _MOST_CHANCE
 
 
-def service_days(transactions: Rows) -> ir.Table:
-    """Which services a patient had on which day: ``patient_id, visit_date, service``, each once; no refunds."""
+def service_days(transactions: Rows, leave_out: Collection[str] = ()) -> ir.Table:
+    """Which services a patient had on which day: ``patient_id, visit_date, service``, each once; no refunds.
+
+    What is not offered by itself, like anaesthesia, is left out: as if it had not been taken.
+    """
     lines = as_table(transactions, "patient_id", "visit_date", "amount", "service")
     lines = lines.filter((lines.amount >= 0) & lines.service.notnull())
+    if leave_out:
+        lines = lines.filter(lines.service.notin(sorted(leave_out)))
     return lines.select("patient_id", "visit_date", "service").distinct()
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Clv",
     "Lists",
     "Loyalty",
+    "NextService",
     "PatientColumns",
     "Patients",
     "Portraits",
@@ -70,6 +71,12 @@ class Clv(Part):
     margin: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
 
 
+class NextService(Part):
+    """What is never offered by itself: materials, anaesthesia, pictures that belong to a treatment."""
+
+    leave_out: list[str] = Field(default_factory=list)
+
+
 class Loyalty(Part):
     """Over which months patients count as coming back, and as active."""
 
@@ -102,7 +109,7 @@ class Clinic(Part):
         The clinic file.
     name, locale, country, currency : str
         How the report names the clinic; its language; for phone numbers; for money.
-    transactions, patients, rfm, recall, portraits, tags, lists, clv, loyalty, report
+    transactions, patients, rfm, recall, portraits, tags, lists, next_service, clv, loyalty, report
         The parts of the file; `patients` and `recall` may be None.
     """
 
@@ -118,18 +125,21 @@ class Clinic(Part):
     portraits: Portraits = Portraits()
     tags: dict[TagKey, Tag] = Field(default_factory=dict)
     lists: Lists = Lists()
+    next_service: NextService = NextService()
     clv: Clv = Clv()
     loyalty: Loyalty = Loyalty()
     report: Report = Report()
 
     @model_validator(mode="after")
-    def _recall_has_services(self):
+    def _services_have_a_column(self):
         columns = self.transactions.columns
         if self.rfm.recency_by == "recall":
             if self.recall is None:
                 raise ValueError('[rfm] recency_by = "recall" needs the part [recall]')
             if not (columns.service or columns.category):
                 raise ValueError('[rfm] recency_by = "recall" needs the column service or category of [transactions]')
+        if self.next_service.leave_out and not columns.service:
+            raise ValueError("[next_service] needs the column service of [transactions]")
         for kind in ("service", "category"):
             if self.recall and getattr(self.recall, kind) and not getattr(columns, kind):
                 raise ValueError(f"[recall.{kind}] needs the column {kind} of [transactions]")

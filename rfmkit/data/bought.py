@@ -6,20 +6,31 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
+from rfmkit.errors import Problem
 from rfmkit.rows import Rows, as_table
 
 
-def names_sold(transactions: Rows, column: str) -> list[str]:
-    """The services or categories that there are lines of.
+def never_sold(transactions: Rows, column: str, names: Collection[str], where: str) -> list[Problem]:
+    """Find the services or categories of a clinic file that no line names: most likely they are misspelt.
 
     Parameters
     ----------
     transactions : pandas.DataFrame, path or ibis.Table
+        ``amount`` and the column.
     column : {"service", "category"}
+    names : collection of str
+        As the clinic file has them.
+    where : str
+        Where it does. What the export has in their place is a value of it, and is not told.
     """
+    if not names:
+        return []
     lines = as_table(transactions, "amount", column)
-    names = lines.filter(lines.amount >= 0).select(column).distinct().execute()[column]
-    return sorted(names.dropna())
+    found = lines.filter((lines.amount >= 0) & lines[column].isin(sorted(names))).select(column).distinct()
+    unknown = sorted(set(names) - set(found.execute()[column]))
+    return [
+        Problem(f"{where} {name}", f"no line has this {column}", "Write it as the export does.") for name in unknown
+    ]
 
 
 def first_bought(transactions: Rows, names: Mapping[str, Collection[str]]) -> pd.DataFrame:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from rfmkit.errors import Problem
 from rfmkit.period import Period
 from rfmkit.rows import Rows, as_table
 
@@ -59,28 +57,6 @@ def _days(name: ir.StringValue, intervals: dict[str, int]) -> ir.IntegerValue:
     return name.cases(
         *((key, ibis.literal(days, "int64")) for key, days in intervals.items()), else_=ibis.null("int64")
     )
-
-
-def never_sold(transactions: Rows, recall: Recall, where: str) -> list[Problem]:
-    """The services and categories with a recall interval that no line names: most likely they are misspelt.
-
-    Parameters
-    ----------
-    transactions, recall
-        As for `treatments_from`.
-    where : str
-        The clinic file.
-    """
-    lines, problems = as_table(transactions), []
-    for kind, intervals in (("service", recall.service), ("category", recall.category)):
-        if not intervals:
-            continue
-        sold = lines.select(kind).distinct().execute()[kind].dropna().tolist()
-        for name in sorted(intervals.keys() - set(sold)):
-            near = difflib.get_close_matches(name, sold, n=1)
-            fix = f"Did you mean {near[0]}?" if near else "Write it as the export does."
-            problems.append(Problem(f"{where} [recall.{kind}] {name}", f"no line has this {kind}", fix))
-    return problems
 
 
 def main_services(treatments: ir.Table, as_of: dt.date, window_months: int = 0) -> pd.DataFrame:

@@ -53,10 +53,15 @@ class Groups(Intake):
 
     @kept
     def _never_sold(self) -> list[Problem]:
-        from rfmkit.data.recall import never_sold
+        from rfmkit.data.bought import never_sold
 
-        recall = self.clinic.recall
-        return never_sold(self.transactions, recall, self.clinic.path.name) if recall else []
+        recall, file = self.clinic.recall, self.clinic.path.name
+        named = [("service", self.clinic.next_service.leave_out, f"{file} [next_service] leave_out")]
+        if recall:
+            named += [(kind, getattr(recall, kind), f"{file} [recall.{kind}]") for kind in ("service", "category")]
+        return [
+            problem for column, names, where in named for problem in never_sold(self.transactions, column, names, where)
+        ]
 
     @property
     def rfm_terms(self) -> dict:

@@ -63,7 +63,7 @@ class Next(Intake):
     def _service_days(self) -> ir.Table:
         from rfmkit.analysis.next_service import service_days
 
-        return self._rows("service_days", lambda: service_days(self.transactions))
+        return self._rows("service_days", lambda: service_days(self.transactions, self.clinic.next_service.leave_out))
 
     @property
     def _steps(self) -> ir.Table:

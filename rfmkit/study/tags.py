@@ -79,28 +79,20 @@ class Tags(Intake):
             If no line names what a rule asks for.
         """
         from rfmkit.analysis.rules import comparisons
-        from rfmkit.data.bought import first_bought, names_sold
+        from rfmkit.data.bought import first_bought, never_sold
 
         asked = {
             tag: {(one.column, one.value) for one in comparisons(rule) if one.kind == "bought"}
             for tag, rule in self.rules.items()
         }
-        columns = sorted({column for names in asked.values() for column, _ in names})
-        sold = {column: names_sold(self.transactions, column) for column in columns}
         problems = []
         for tag, names in asked.items():
-            for column, name in sorted(names):
-                if name not in sold[column]:
-                    near = difflib.get_close_matches(name, sold[column], n=1)
-                    fix = f"Did you mean {near[0]}?" if near else "Write it as the export does."
-                    where = f"{self.clinic.path.name} [tags.{tag}] when {column}"
-                    problems.append(Problem(where, f"nobody can meet it: no line has the {column} {name}", fix))
+            for column, named in _by_column(names).items():
+                where = f"{self.clinic.path.name} [tags.{tag}] when {column}"
+                problems += never_sold(self.transactions, column, named, where)
         if problems:
             raise ClinicFileError(problems)
-        return first_bought(
-            self.transactions,
-            {column: {n for c, n in set().union(*asked.values()) if c == column} for column in columns},
-        )
+        return first_bought(self.transactions, _by_column(set().union(*asked.values())))
 
     @kept
     def tag_history(self) -> TagHistory:
@@ -161,3 +153,7 @@ class Tags(Intake):
             return pd.Index(self.patients.loc[self.patients["segment"] == key, "patient_id"])
         held = self.tags[(self.tags["tag"] == key) & ~self.tags["taken_off_this_month"]]
         return pd.Index(held.sort_values("put_on_this_month", ascending=False, kind="stable")["patient_id"])
+
+
+def _by_column(bought: set[tuple[str, str]]) -> dict[str, set[str]]:
+    return {column: {name for of, name in bought if of == column} for column in sorted({of for of, _ in bought})}
