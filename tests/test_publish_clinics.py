@@ -101,7 +101,7 @@ def test_a_run_that_is_ended_leaves_no_process_and_no_report(tmp_path, cache, nu
     command = [sys.executable, "-m", "rfmkit.cli", "run", str(clinic), "--month", "2026-10", "--out", "reports"]
     run = psutil.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not any("ipykernel_launcher" in child.cmdline() for child in children(run)):
+    while not any("ipykernel_launcher" in command_of(child) for child in children(run)):
         assert run.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -119,4 +119,11 @@ def children(process):
     try:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
+        return []
+
+
+def command_of(process):
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # it ended in between; a zombie is one too
         return []
