@@ -40,7 +40,8 @@ class Column:
     heading : str
         In the reader's language.
     form : str, default "text"
-        What its values are: "text", "prose" (wrapped), "count", "decimal", "share", "sum" (money) or "date".
+        What its values are: "text", "prose" (wrapped), "count", "decimal", "share", "sum" (money), "gain"
+        (money gained or, below 0, lost) or "date".
     """
 
     name: str
@@ -135,7 +136,8 @@ def _cut(text: str, longest: int) -> str:
 
 def _formats(book, reader: Reader) -> dict[str, object]:
     """The formats by form; Excel itself puts in the separators of the machine's language."""
-    numbers = _NUMBERS | {"sum": _money_form(reader)}
+    money, gain = _money_forms(reader)
+    numbers = _NUMBERS | {"sum": money, "gain": gain}
     made = {
         form: book.add_format({"num_format": mask, "align": "right", "valign": "top"}) for form, mask in numbers.items()
     }
@@ -151,12 +153,15 @@ def _formats(book, reader: Reader) -> dict[str, object]:
     return made
 
 
-def _money_form(reader: Reader) -> str:
-    """Sums with the currency's sign where the reader's language puts it; with cents below 100, as on the page."""
+def _money_forms(reader: Reader) -> tuple[str, str]:
+    """Sums with the currency's sign where the reader's language puts it; with cents below 100, as on the page.
+
+    The second form is of sums that were gained or lost: signed, and without cents.
+    """
     before, _, after = reader.money(1, 0).partition(reader.number(1))
     quote = '"{}"'.format
     whole, cents = ((quote(before) if before else "") + form + (quote(after) if after else "") for form in _MONEY_FORMS)
-    return f"[<100]{cents};{whole}"
+    return f"[<100]{cents};{whole}", f"+{whole};-{whole};{whole}"
 
 
 class _Page:
@@ -207,7 +212,8 @@ class _Page:
         elif form == "date" and value == value and value is not None:  # what is no time is not even itself
             self._checked(self.page.write_datetime(line, place, value, self.formats[form]))
         elif form != "date" and value is not None and math.isfinite(value):
-            shown = self.reader.money(value, 0) if form == "sum" else self.reader.number(value)
+            write = {"sum": self.reader.money, "gain": self.reader.gain}.get(form, self.reader.number)
+            shown = write(value, 0)
             self.widths[place] = self._wide_enough(place, shown)
             self._checked(self.page.write_number(line, place, float(value), self.formats[form]))
 
