@@ -172,13 +172,14 @@ def test_the_workbook_has_numbers_as_numbers():
     assert segments.auto_filter.ref == "A1:D3"
     assert [cell.value for cell in segments[2]] == ["Champions", 3, pytest.approx(3 / 7), 1234.5]
     assert segments["C2"].number_format == "0.0%"
-    assert segments["D2"].number_format == '[<100]"€"#,##0.00;"€"#,##0'
+    assert segments["D2"].number_format == '[=0]"€"#,##0;[<100]"€"#,##0.00;"€"#,##0'
     assert book["Overview"]["B3"].number_format == "0.0%"
     assert book["By month"]["D2"].value is None
 
 
 @pytest.mark.parametrize(
-    ("locale", "form"), [("ru", '[<100]#,##0.00"\xa0€";#,##0"\xa0€"'), ("zh", '[<100]"€"#,##0.00;"€"#,##0')]
+    ("locale", "form"),
+    [("ru", '[=0]#,##0"\xa0€";[<100]#,##0.00"\xa0€";#,##0"\xa0€"'), ("zh", '[=0]"€"#,##0;[<100]"€"#,##0.00;"€"#,##0')],
 )
 def test_the_workbook_speaks_the_readers_language(locale, form):
     book = sheets(workbook(study(locale)))
@@ -202,7 +203,7 @@ def test_each_group_has_a_sheet_with_its_figures_and_its_advice():
     assert [cell.value for cell in page[4]][:3] == ["Measure", "This group", "All patients"]
     assert [cell.value for cell in rows["Patients"]] == [3, 7]
     assert [cell.value for cell in rows["Revenue"]] == [1234.5, 1235.5]
-    assert rows["Revenue"][0].number_format == '[<100]"€"#,##0.00;"€"#,##0'
+    assert rows["Revenue"][0].number_format == '[=0]"€"#,##0;[<100]"€"#,##0.00;"€"#,##0'
     assert rows["Share of patients"][0].number_format == "0.0%"
     assert [cell.value for cell in rows["Share of patients"]] == [pytest.approx(3 / 7), 1]
     # Of the channels no total: it would tell what is hidden of a small group.

@@ -59,6 +59,7 @@ def _matrix(title: str, heading: str, movement, reader: Reader) -> Sheet:
         table,
         [Column("from_segment", reader.say("Group")), *shown_columns],
         above=[heading, explained],
+        marked={(place, state) for place, state in enumerate(rows)},
     )
 
 
@@ -95,7 +96,8 @@ def moves_and_revenue(study: Study) -> list[Sheet]:
     reader = study.reader
     tables, periods = [], []
     for movement, months in _movements(study):
-        moves = without_small_groups(movement.moves, min_count=reader.min_count).head(_MOST)
+        moves = without_small_groups(movement.moves, min_count=reader.min_count)
+        moves = moves[moves["revenue_change"] != 0].head(_MOST)
         tables.append(moves.assign(within=reader.months(months)))
         paid = {"before": reader.period(*movement.before), "now": reader.period(*movement.after)}
         periods.append((reader.months(months), reader.say("Before: {before}. Now: {now}.", **paid)))
