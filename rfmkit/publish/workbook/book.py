@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfmkit.errors import Problem, RfmkitError
+from rfmkit.present.wording import JOINER
 from rfmkit.publish.workbook.measures import BUTTON, LINE, heading_lines, heading_width, lines, width
 
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ class _Page:
         self._text(line, 1, text, "prose")
 
     def _text(self, line: int, place: int, text: str, form: str) -> None:
-        self._checked(self.page.write_string(line, place, text, self.formats[form]))
+        # Who searches for "18–34" types no joiners.
+        self._checked(self.page.write_string(line, place, text.replace(JOINER, ""), self.formats[form]))
 
     def _checked(self, code: int | None) -> None:
         """xlsxwriter cuts what does not fit and says so only in a return code."""
