@@ -30,7 +30,7 @@ def heading_width(heading: str) -> int:
     (11, 28)
     """
     longest = max(map(width, _WORDS.findall(heading)), default=0)
-    return max(_NARROWEST, math.ceil(width(heading) * 0.7), math.ceil(longest * _BOLD) + BUTTON + 1)
+    return max(_NARROWEST, math.ceil(width(heading) * 0.8) + BUTTON, math.ceil(longest * _BOLD) + BUTTON + 1)
 
 
 def heading_lines(heading: str, room: float) -> int:
