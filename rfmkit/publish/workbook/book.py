@@ -24,7 +24,7 @@ _CREATED = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - workbooks know no time zone
 #: Excel's limits on the name of a sheet: https://support.microsoft.com/office/rename-a-worksheet-3f1f7148-ee83-404d-8ef0-9ff99fbad1f9
 _LONGEST_NAME, _NOT_IN_NAMES, _RESERVED = 31, re.compile(r"[\[\]:*?/\\\x00-\x1f]"), "history"
 _MONEY_FORMS = ("#,##0", "#,##0.00")
-_NUMBERS = {"count": "#,##0", "decimal": "#,##0.0", "share": "0.0%", "date": "yyyy-mm-dd"}
+_NUMBERS = {"count": "#,##0", "decimal": "#,##0.0", "share": "0.0%", "whole share": "0%", "date": "yyyy-mm-dd"}
 _WIDEST, _PROSE, _USUAL = 34, 60, 8.43
 #: A text under a narrow table runs on to this column.
 _FEWEST = 8
@@ -43,8 +43,8 @@ class Column:
     heading : str
         In the reader's language.
     form : str, default "text"
-        What its values are: "text", "prose" (wrapped), "count", "decimal", "share", "sum" (money), "gain"
-        (money gained or, below 0, lost) or "date".
+        What its values are: "text", "prose" (wrapped), "count", "decimal", "share", "whole share" (no
+        decimals), "sum" (money), "gain" (money gained or, below 0, lost) or "date".
     """
 
     name: str

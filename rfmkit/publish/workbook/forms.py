@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
     from rfmkit.present.wording import Reader
 
-_SHARES = {
-    *("patients_share", "revenue_share", "rpr", "crr", "mean_probability_alive"),
-    *("share", "others_share"),
-}
+_SHARES = {"patients_share", "revenue_share", "rpr", "crr", "mean_probability_alive"}
+_WHOLE_SHARES = {"share", "others_share"}
 _SUMS = {"revenue", "mean_total_spend", "aov", "clv", "value_at_risk", "mean_clv"}
 _DECIMALS = {"mean_visit_count", "times"}
 
@@ -24,6 +22,8 @@ def form_of(name: str) -> str:
     """What the numbers under a name of the vocabulary are."""
     if name in _SHARES:
         return "share"
+    if name in _WHOLE_SHARES:
+        return "whole share"
     if name in _SUMS:
         return "sum"
     return "decimal" if name in _DECIMALS else "count"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rfmkit.present.wording import Reader
     from rfmkit.study import Study
 
+#: No more than the page shows: of exact shares in two sheets a number too small to show could be worked out.
+_DIGITS = {"share": 2, "others_share": 2, "times": 1}
 #: In the order of the report.
 _KINDS = ("service", "category", "first_service", "branch", "weekday", "hour", "cohort")
 
@@ -77,6 +79,7 @@ def _traits(title: str, heading: str, traits: pd.DataFrame, name: Callable[[str]
         group=[name(group) for group in claims["group"]],
         kind=[reader.name("trait", kind) for kind, _ in kinds_and_items],
         item=[trait_item(kind, item, reader) for kind, item in kinds_and_items],
+        **{name: claims[name].round(digits) for name, digits in _DIGITS.items()},
     )
     texts = [
         Column("group", heading),
