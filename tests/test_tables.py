@@ -186,6 +186,32 @@ def test_scores_stand_in_the_units_of_their_measure():
     assert rows[5] == ["1", "from 400", "427", "1", "900", "up to €1,200", "427"]
 
 
+@pytest.mark.parametrize(
+    ("locale", "visits", "money"),
+    [
+        ("en", "more than 4", "more than €10,000"),
+        ("ru", "больше 4", "больше 10\xa0000\xa0€"),
+        ("zh", "超过4", "超过€10,000"),
+    ],
+)
+def test_the_clinics_own_numbers_are_said_as_its_file_says_them(locale, visits, money):
+    """More than 4 visits are 5 or more, more than 10,000 are 10,000.01 or more."""
+    reader = Reader(locale, "EUR")
+    cuts = pd.DataFrame([("recency_days", 2, 90), ("visit_count", 2, 5), ("total_spend", 2, 10_000.01)])
+    cuts.columns = ["measure", "score", "cut"]
+    html = tables.score_cuts(cuts, scoring="threshold", reader=reader).html
+    assert f">{visits}<" in html
+    assert f">{money}<" in html
+
+
+@pytest.mark.parametrize(("cut", "said"), [(12_000.0, "from €12,000"), (12_000.01, "more than €12,000")])
+def test_a_frozen_cut_of_a_whole_sum_is_that_sum(cut, said):
+    """Frozen, a cut of 12,000 stands in the clinic file as more than 11,999.99."""
+    cuts = pd.DataFrame({"measure": ["total_spend"], "score": [2], "cut": [cut]})
+    html = tables.score_cuts(cuts, scoring="threshold", reader=Reader(currency="EUR")).html
+    assert f">{said}<" in html
+
+
 def test_nobody_s_own_extreme_is_shown():
     text = " ".join(" ".join(row) for row in cells(CASES["score_bands"](Reader("en", "EUR"))))
     for extreme in ("88,123", "729", "31", "500"):
@@ -347,7 +373,8 @@ def test_a_card_says_whom_it_holds_what_to_offer_and_who_can_be_reached():
     details = {"traits": frames.TRAITS, "services": frames.NEXT_SERVICES, "reach": frames.REACH}
     said = dict(card_of("champions", **details))
     assert said["Offer first"] == "Implant &lt;3&gt; (64%)"  # Veneer hides Peel, which is for two only
-    assert said["Found here more often than elsewhere"].startswith("Women, 55 and over. Speak of comfort: no pain")
+    women = Reader().cohort("female_55")
+    assert said["Found here more often than elsewhere"].startswith(f"{women}. Speak of comfort: no pain")
     assert (said["Reachable by SMS"], said["Reachable by e-mail"]) == ("12", "0")
     assert dict(card_of("lost", **details))["Reachable by SMS"] == "&lt; 5"
     loyal = dict(card_of("loyal", **details))
@@ -357,7 +384,7 @@ def test_a_card_says_whom_it_holds_what_to_offer_and_who_can_be_reached():
 def test_a_card_speaks_in_the_clinic_s_own_words_to_a_cohort():
     reader = Reader(own={("approach", "champions.female"): "By appointment at noon."})
     table = tables.recommendations(frames.RECOMMENDATIONS, details={"traits": frames.TRAITS}, reader=reader)
-    assert "<br>Women, 55 and over. By appointment at noon.</p>" in table.html
+    assert f"<br>{reader.cohort('female_55')}. By appointment at noon.</p>" in table.html
 
 
 def test_without_a_model_nothing_is_said_to_be_at_stake():

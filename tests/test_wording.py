@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import itertools
 import json
 import re
 import string
@@ -16,7 +17,7 @@ from babel.messages.pofile import read_po
 from jinja2 import nodes
 
 from rfmkit.errors import NotEnoughData
-from rfmkit.present.wording import LOCALES, Reader, paragraphs
+from rfmkit.present.wording import JOINER, LOCALES, Reader, paragraphs
 
 ROOT = Path(__file__).parent.parent
 LANGUAGES = sorted(folder.name for folder in LOCALES.iterdir() if folder.is_dir())
@@ -373,6 +374,24 @@ def test_prose_is_translated_paragraph_by_paragraph():
     source = "## What the words mean\n\nA sentence that nobody translated."
     assert Reader("ru").markdown(source) == "## Что значат слова\n\nA sentence that nobody translated."
     assert Reader().markdown(source) == source
+
+
+@pytest.mark.parametrize("key", ["female_18_34", "age_0_17", "male_55"])
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_ages_stay_on_one_line(locale, key):
+    """A line may break at spaces, behind a dash, and beside every Chinese sign that no joiner holds."""
+    reader, band = Reader(locale), key.partition("_")[2]
+    ages = reader.cohort(f"age_{band}")
+    assert ages in reader.cohort(key)
+    assert " " not in ages
+    for sign, following in itertools.pairwise(ages):
+        breaks = {sign, following} & {"–", *"岁至及以上下"}
+        assert not breaks or JOINER in {sign, following}
+
+
+def test_ages_read_as_before():
+    seen = [Reader(locale).cohort("female_18_34").replace(JOINER, "").replace(NBSP, " ") for locale in LANGUAGES]
+    assert seen == ["Women, 18 to 34 years", "Женщины 18–34 лет", "18至34岁女性"]
 
 
 def test_the_language_is_named_as_html_names_it():

@@ -35,6 +35,10 @@ LOCALES = Path(__file__).parent / "locales"
 #: Stands where there is no value.
 MISSING = "–"
 _CENTS_BELOW = 100
+#: Keeps the signs beside it on one line, and is not seen.
+JOINER = "\N{WORD JOINER}"
+#: Where a line could break: on either side of a Chinese sign or a dash.
+_BREAKS = re.compile(r"(?<=[–\u2e80-\uffff])(?=.)|(?<=.)(?=[–\u2e80-\uffff])")
 
 
 @functools.cache
@@ -168,7 +172,10 @@ class Reader:
         return "\n\n".join(mark + self._texts.gettext(text) for mark, text in paragraphs(source))
 
     def cohort(self, key: str) -> str:
-        """The name of a cohort, whose key says it: ``female_18_34``, ``male_55``, ``age_0_17``, ``female``."""
+        """The name of a cohort, whose key says it: ``female_18_34``, ``male_55``, ``age_0_17``, ``female``.
+
+        Its ages stay on one line.
+        """
         sex, _, band = key.partition("_")
         low, _, high = band.partition("_")
         if not low.isdigit():
@@ -179,6 +186,7 @@ class Reader:
             ages = self.say("under {age}", age=self.number(int(high) + 1))
         else:
             ages = self.say("{low} to {high} years", low=self.number(int(low)), high=self.number(int(high)))
+        ages = _unbroken(ages)
         return ages if sex == "age" else self.say("{sex}, {ages}", sex=self.name("cohort", sex), ages=ages)
 
     # Numbers
@@ -287,6 +295,11 @@ class Reader:
     def _signed(self, value: float, write, *, digits: int, shift: int = 0) -> str:
         sign = get_plus_sign_symbol(self._cldr) if _tidy(value, digits + shift) > 0 else ""
         return sign + write(value, digits)
+
+
+def _unbroken(text: str) -> str:
+    """A text that stays on one line, however narrow its place."""
+    return _BREAKS.sub(JOINER, text.replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 def _is_missing(value: float | None) -> bool:

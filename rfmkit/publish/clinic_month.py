@@ -309,16 +309,15 @@ def _page(study: Study, executed: dict[str, NotebookNode], *, whole: bool) -> st
     """The page of all notebooks, or of one: without headline numbers and definitions then."""
     import rfmkit
     from rfmkit.publish.cover import headline_cards
-    from rfmkit.publish.definitions import definitions
+    from rfmkit.publish.definitions import definitions, missing_parts
     from rfmkit.publish.page import Page, render
 
     reader, clinic = study.reader, study.clinic
-    missing = frozenset(name for name in ("segments", "movement", "clv", "crr") if study.part(name).status != "ok")
     page = Page(
         month=reader.month(study.month),
         as_of=reader.date(study.as_of),
         version=rfmkit.__version__,
         cards=headline_cards(study.headline, reader=reader) if whole else (),
-        definitions=definitions(clinic, missing=missing, reader=reader) if whole else (),
+        definitions=definitions(clinic, missing=missing_parts(study), reader=reader) if whole else (),
     )
     return render(executed, page, clinic=clinic, reader=reader)

@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rfmkit.clinic import Clinic
     from rfmkit.present.wording import Reader
+    from rfmkit.study import Study
+
+
+#: The parts of a study that bring words of their own.
+_PARTS = ("segments", "movement", "portraits", "cohorts", "clv", "crr")
+
+
+def missing_parts(study: Study) -> frozenset[str]:
+    """The parts whose words a report on the study does not need."""
+    return frozenset(name for name in _PARTS if study.part(name).status != "ok")
 
 
 def definitions(clinic: Clinic, *, missing: frozenset[str] = frozenset(), reader: Reader) -> list[tuple[str, str]]:
@@ -59,6 +69,8 @@ def definitions(clinic: Clinic, *, missing: frozenset[str] = frozenset(), reader
         terms += _segment_terms(clinic, reader)
     if "movement" not in missing:
         terms += _movement_terms(reader)
+    if "portraits" not in missing:
+        terms += _portrait_terms(reader, cohorts="cohorts" not in missing)
     if "clv" not in missing:
         terms += _value_terms(clinic, reader)
     text = say(
@@ -117,6 +129,26 @@ def _movement_terms(reader: Reader) -> list[tuple[str, str]]:
             say(
                 "What the patients of a move paid in the month, or in the year, that ends on the later day, less what"
                 " they paid in the month, or in the year, before."
+            ),
+        ),
+        *_kept_in_catalogue(("entered", "reactivated", "moved_in", "moved_out", "became_inactive"), reader),
+    ]
+
+
+def _portrait_terms(reader: Reader, *, cohorts: bool) -> list[tuple[str, str]]:
+    say, name = reader.say, reader.name
+    cohort = say("Patients of one sex and one age band, or of one of the two where the clinic's settings say so.")
+    return [
+        *([(say("Cohort"), cohort)] if cohorts else []),
+        (
+            name("column", "median_days_between_visits"),
+            say("Days between visits: of the patients who came back, half come more seldom, half more often."),
+        ),
+        (
+            name("column", "times"),
+            say(
+                "The share of a group's or a cohort's patients who have something, such as a service or a usual"
+                " weekday, ÷ that of all other patients. Only differences that pass a test are shown."
             ),
         ),
     ]

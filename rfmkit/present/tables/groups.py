@@ -10,6 +10,8 @@ from rfmkit.present.wording import MISSING, Reader
 if TYPE_CHECKING:
     import pandas as pd
 
+_CENT = 0.01
+
 
 def segments(segments: pd.DataFrame, *, window_months: int = 0, reader: Reader | None = None) -> Table:
     """How large each group is and how it came, paid and stayed away.
@@ -105,8 +107,8 @@ def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: R
     say = {
         "recency_days": lambda cut: reader.plural("within {n} day", "within {n} days", round(cut)),
         "days_overdue": lambda cut: _overdue(round(cut), reader),
-        "visit_count": lambda cut: reader.say("from {number}", number=reader.number(cut)),
-        "total_spend": lambda cut: reader.say("from {number}", number=reader.money(cut, cents)),
+        "visit_count": lambda cut: _visits(cut, scoring, reader),
+        "total_spend": lambda cut: _money(cut, cents, reader),
     }
     lowest = [reader.number(1), *[reader.say("all others")] * len(measures)]
     rows = [
@@ -130,6 +132,21 @@ def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: R
             else "",
         ],
     )
+
+
+def _visits(cut: float, scoring: str, reader: Reader) -> str:
+    """From how many visits; of a clinic's own numbers as its file says them: more than one visit less."""
+    if scoring == "threshold":
+        return reader.say("more than {number}", number=reader.number(cut - 1))
+    return reader.say("from {number}", number=reader.number(cut))
+
+
+def _money(cut: float, cents: int, reader: Reader) -> str:
+    """From which sum; a cent above a whole one is more than that, and without cents would look like it."""
+    limit = round(cut - _CENT, 2)
+    if limit == round(limit):
+        return reader.say("more than {number}", number=reader.money(limit, cents))
+    return reader.say("from {number}", number=reader.money(cut, cents))
 
 
 def _overdue(cut: int, reader: Reader) -> str:

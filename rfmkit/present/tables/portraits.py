@@ -13,7 +13,8 @@ from rfmkit.present.wording import MISSING, Reader
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = (
+#: What is told of each group, as far as it is known.
+FIGURES = (
     *("patients", "patients_share", "median_age", "median_days_between_visits", "mean_total_spend"),
     "mean_clv",
 )
@@ -66,7 +67,7 @@ def cohorts(cohorts: pd.DataFrame, *, window_months: int = 0, reader: Reader | N
 def _sizes(
     caption: str, heading: str, names: list[str], shown: pd.DataFrame, window_months: int, reader: Reader
 ) -> Table:
-    known = [name for name in _COLUMNS if shown[name].notna().any()]
+    known = [name for name in FIGURES if shown[name].notna().any()]
     cents = {column: reader.cents(shown[column]) for column in ("mean_total_spend", "mean_clv")}
     write = {
         "patients": reader.number,
@@ -132,13 +133,7 @@ def traits(traits: pd.DataFrame, *, kinds: Sequence[str], by: str = "segment", r
     ]
     notes = [
         reader.say("No difference that passes the test: {groups}.", groups=alike) if alike else "",
-        reader.plural(
-            "Each group is held against all other patients by Fisher’s exact test, {n} comparison. Of the differences "
-            "shown, no more than one in twenty is expected to be chance.",
-            "Each group is held against all other patients by Fisher’s exact test, {n} comparisons at once (Benjamini "
-            "and Hochberg). Of the differences shown, no more than one in twenty is expected to be chance.",
-            int(traits["p"].notna().sum()),
-        ),
+        how_tested(traits, reader),
     ]
     if not rows:
         return sentence(reader.say("No difference between these patients and the others passes the test."))
@@ -150,15 +145,31 @@ def _names(by: str, reader: Reader):
 
 
 def _trait(claim: dict, kinds: Sequence[str], reader: Reader) -> str:
+    item = trait_item(claim["kind"], claim["item"], reader)
+    if len(kinds) == 1:
+        return item
+    return reader.say("{kind}: {item}", kind=reader.name("trait", claim["kind"]), item=item)
+
+
+def trait_item(kind: str, item: str, reader: Reader) -> str:
+    """What a patient has, in words: a cohort, a weekday, an hour; of any other kind as the export writes it."""
     say = {
         "cohort": reader.cohort,
         "weekday": lambda item: reader.weekday(int(item)),
         "hour": lambda item: reader.hour(int(item)),
     }
-    item = say.get(claim["kind"], str)(claim["item"])
-    if len(kinds) == 1:
-        return item
-    return reader.say("{kind}: {item}", kind=reader.name("trait", claim["kind"]), item=item)
+    return say.get(kind, str)(item)
+
+
+def how_tested(traits: pd.DataFrame, reader: Reader) -> str:
+    """By which test the differences among `traits` are told from chance, and how many comparisons that were."""
+    return reader.plural(
+        "Each group is held against all other patients by Fisher’s exact test, {n} comparison. Of the differences "
+        "shown, no more than one in twenty is expected to be chance.",
+        "Each group is held against all other patients by Fisher’s exact test, {n} comparisons at once (Benjamini "
+        "and Hochberg). Of the differences shown, no more than one in twenty is expected to be chance.",
+        int(traits["p"].notna().sum()),
+    )
 
 
 def approaches(cohorts: pd.DataFrame, traits: pd.DataFrame, *, reader: Reader | None = None) -> Table:

@@ -7,6 +7,19 @@ from typing import TYPE_CHECKING
 
 from rfmkit.publish.workbook.book import Sheet, write_book
 from rfmkit.publish.workbook.groups import each_group, groups, what_to_do
+from rfmkit.publish.workbook.movement import (
+    came_and_went,
+    groups_by_month,
+    moves_and_revenue,
+    moves_in_a_month,
+    moves_in_a_year,
+)
+from rfmkit.publish.workbook.portraits import (
+    portraits_of_cohorts,
+    portraits_of_groups,
+    what_sets_cohorts_apart,
+    what_sets_groups_apart,
+)
 from rfmkit.publish.workbook.summary import by_month, overview, what_the_words_mean
 
 if TYPE_CHECKING:
@@ -19,6 +32,15 @@ SHEETS: tuple[Callable[[Study], list[Sheet]], ...] = (
     groups,
     what_to_do,
     by_month,
+    groups_by_month,
+    moves_in_a_month,
+    moves_in_a_year,
+    came_and_went,
+    moves_and_revenue,
+    portraits_of_groups,
+    what_sets_groups_apart,
+    portraits_of_cohorts,
+    what_sets_cohorts_apart,
     each_group,
     what_the_words_mean,
 )

@@ -6,11 +6,13 @@ import datetime as dt
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfmkit.errors import Problem, RfmkitError
+from rfmkit.present.wording import JOINER
+from rfmkit.publish.workbook.measures import BUTTON, LINE, heading_lines, heading_width, lines, width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,11 +24,12 @@ _CREATED = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - workbooks know no time zone
 #: Excel's limits on the name of a sheet: https://support.microsoft.com/office/rename-a-worksheet-3f1f7148-ee83-404d-8ef0-9ff99fbad1f9
 _LONGEST_NAME, _NOT_IN_NAMES, _RESERVED = 31, re.compile(r"[\[\]:*?/\\\x00-\x1f]"), "history"
 _MONEY_FORMS = ("#,##0", "#,##0.00")
-_NUMBERS = {"count": "#,##0", "decimal": "#,##0.0", "share": "0.0%", "date": "yyyy-mm-dd"}
-_NARROWEST, _WIDEST, _PROSE, _USUAL, _LINE = 11, 34, 60, 8.43, 15
+_NUMBERS = {"count": "#,##0", "decimal": "#,##0.0", "share": "0.0%", "whole share": "0%", "date": "yyyy-mm-dd"}
+_WIDEST, _PROSE, _USUAL = 34, 60, 8.43
 #: A text under a narrow table runs on to this column.
 _FEWEST = 8
 _A4 = 9
+_TINT = "#e8edf1"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Column:
     heading : str
         In the reader's language.
     form : str, default "text"
-        What its values are: "text", "prose" (wrapped), "count", "decimal", "share", "sum" (money) or "date".
+        What its values are: "text", "prose" (wrapped), "count", "decimal", "share", "whole share" (no
+        decimals), "sum" (money), "gain" (money gained or, below 0, lost) or "date".
     """
 
     name: str
@@ -66,6 +70,8 @@ class Sheet:
         Lines over the table, the first of them its heading.
     below : sequence of (str, str)
         Texts under the table, each with the words that introduce it.
+    marked : collection of (int, str)
+        Cells with a tint, by the place of the row and the name of the column.
     """
 
     title: str
@@ -74,6 +80,7 @@ class Sheet:
     form_of_row: str | None = None
     above: Sequence[str] = ()
     below: Sequence[tuple[str, str]] = ()
+    marked: Collection[tuple[int, str]] = ()
 
 
 def write_book(sheets: Sequence[Sheet], *, title: str, reader: Reader) -> bytes:
@@ -135,28 +142,34 @@ def _cut(text: str, longest: int) -> str:
 
 def _formats(book, reader: Reader) -> dict[str, object]:
     """The formats by form; Excel itself puts in the separators of the machine's language."""
-    numbers = _NUMBERS | {"sum": _money_form(reader)}
+    money, gain = _money_forms(reader)
+    numbers = _NUMBERS | {"sum": money, "gain": gain}
     made = {
         form: book.add_format({"num_format": mask, "align": "right", "valign": "top"}) for form, mask in numbers.items()
     }
     text = {"num_format": "@", "valign": "top"}
     made["text"] = book.add_format(text)
-    made["prose"] = book.add_format({**text, "text_wrap": True})
+    made["prose"] = book.add_format({**text, "text_wrap": True, "indent": 1})
     made["hidden"] = book.add_format({**text, "align": "right"})
     made["title"] = book.add_format({**text, "bold": True, "font_size": 14})
     made["term"] = book.add_format({**text, "bold": True})
     heading = {"bold": True, "text_wrap": True, "valign": "bottom", "bottom": 1, "font_color": "#1c2126"}
     made["heading"] = book.add_format(heading)
-    made["number heading"] = book.add_format({**heading, "align": "right"})
+    made["prose heading"] = book.add_format({**heading, "indent": 1})
+    made["number heading"] = book.add_format({**heading, "align": "right", "indent": BUTTON})
+    made["marked"] = book.add_format({"num_format": numbers["count"], "align": "right", "bg_color": _TINT})
     return made
 
 
-def _money_form(reader: Reader) -> str:
-    """Sums with the currency's sign where the reader's language puts it; with cents below 100, as on the page."""
+def _money_forms(reader: Reader) -> tuple[str, str]:
+    """Sums with the currency's sign where the reader's language puts it; with cents below 100, as on the page.
+
+    The second form is of sums that were gained or lost: signed, and without cents.
+    """
     before, _, after = reader.money(1, 0).partition(reader.number(1))
     quote = '"{}"'.format
     whole, cents = ((quote(before) if before else "") + form + (quote(after) if after else "") for form in _MONEY_FORMS)
-    return f"[<100]{cents};{whole}"
+    return f"[=0]{whole};[<100]{cents};{whole}", f"+{whole};-{whole};{whole}"
 
 
 class _Page:
@@ -165,9 +178,7 @@ class _Page:
     def __init__(self, page, sheet: Sheet, formats: dict, reader: Reader):
         self.page, self.sheet, self.formats, self.reader = page, sheet, formats, reader
         self.first = len(sheet.above) + bool(sheet.above)
-        self.widths = [
-            min(_WIDEST, max(_NARROWEST, math.ceil(_width(column.heading) * 0.7))) for column in sheet.columns
-        ]
+        self.widths = [min(_WIDEST, heading_width(column.heading)) for column in sheet.columns]
 
     def write(self) -> None:
         page, columns = self.page, self.sheet.columns
@@ -175,18 +186,30 @@ class _Page:
         for line, text in enumerate(self.sheet.above):
             self._text(line, 0, text, "text" if line else "title")
         for place, column in enumerate(columns):
-            words = column.form in {"text", "prose"}
-            self._text(self.first, place, column.heading, "heading" if words else "number heading")
+            form = {"text": "heading", "prose": "prose heading"}.get(column.form, "number heading")
+            self._text(self.first, place, column.heading, form)
         rows = self.sheet.frame.to_dict("records")
-        for line, row in enumerate(rows, start=self.first + 1):
+        for line, row in enumerate(rows):
             for place, column in enumerate(columns):
-                self._value(line, place, row[column.name], self._form(row, column))
+                form = "marked" if (line, column.name) in self.sheet.marked else self._form(row, column)
+                self._value(self.first + 1 + line, place, row[column.name], form)
         last = self.first + len(rows)
         page.autofilter(self.first, 0, last, len(columns) - 1)
-        for place, width in enumerate(self.widths):
-            page.set_column(place, place, width)
+        for place, room in enumerate(self.widths):
+            page.set_column(place, place, room)
+        self._make_room(rows)
         for line, (term, text) in enumerate(self.sheet.below, start=last + 2):
             self._below(line, term, text)
+
+    def _make_room(self, rows: list[dict]) -> None:
+        """Rows as high as their texts: not every program does it by itself, and few do it for Chinese ones."""
+        columns = self.sheet.columns
+        headings = [heading_lines(column.heading, room) for column, room in zip(columns, self.widths, strict=True)]
+        self.page.set_row(self.first, LINE * max(headings))
+        prose = [column.name for column in columns if column.form == "prose"]
+        for line, row in enumerate(rows if prose else [], start=self.first + 1):
+            most = max(lines(row[name], _PROSE) if isinstance(row[name], str) else 1 for name in prose)
+            self.page.set_row(line, LINE * most)
 
     def _lay_out(self) -> None:
         self.page.freeze_panes(self.first + 1, 1)
@@ -207,32 +230,29 @@ class _Page:
         elif form == "date" and value == value and value is not None:  # what is no time is not even itself
             self._checked(self.page.write_datetime(line, place, value, self.formats[form]))
         elif form != "date" and value is not None and math.isfinite(value):
-            shown = self.reader.money(value, 0) if form == "sum" else self.reader.number(value)
+            write = {"sum": self.reader.money, "gain": self.reader.gain}.get(form, self.reader.number)
+            shown = write(value, 0)
             self.widths[place] = self._wide_enough(place, shown)
             self._checked(self.page.write_number(line, place, float(value), self.formats[form]))
 
     def _wide_enough(self, place: int, shown: str) -> int:
-        return min(_WIDEST, max(self.widths[place], _width(shown) + 2))
+        return min(_WIDEST, max(self.widths[place], width(shown) + 2))
 
     def _below(self, line: int, term: str, text: str) -> None:
         """A text over the columns behind the first, as many lines high as it needs: merged cells do not grow."""
         self._text(line, 0, term, "term")
         last = max(len(self.widths) - 1, _FEWEST)
         room = sum(self.widths[1:]) + _USUAL * (last + 1 - len(self.widths))
-        self.page.set_row(line, _LINE * max(1, math.ceil(1.15 * _width(text) / room)))
+        self.page.set_row(line, LINE * lines(text, room))
         self._checked(self.page.merge_range(line, 1, line, last, "", self.formats["prose"]))
         self._text(line, 1, text, "prose")
 
     def _text(self, line: int, place: int, text: str, form: str) -> None:
-        self._checked(self.page.write_string(line, place, text, self.formats[form]))
+        # Who searches for "18–34" types no joiners.
+        self._checked(self.page.write_string(line, place, text.replace(JOINER, ""), self.formats[form]))
 
     def _checked(self, code: int | None) -> None:
         """xlsxwriter cuts what does not fit and says so only in a return code."""
         if code:
             where = f"a workbook, {self.sheet.title}"
             raise RfmkitError(Problem(where, "a table does not fit", "This is a fault of rfmkit's."))
-
-
-def _width(text: str) -> int:
-    """Columns a text takes: a Chinese character takes two."""
-    return sum(2 if ord(sign) > 0x2E7F else 1 for sign in text)

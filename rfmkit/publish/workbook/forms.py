@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from rfmkit.present.wording import Reader
 
 _SHARES = {"patients_share", "revenue_share", "rpr", "crr", "mean_probability_alive"}
-_SUMS = {"revenue", "mean_total_spend", "aov", "clv", "value_at_risk"}
-_DECIMALS = {"mean_visit_count"}
+_WHOLE_SHARES = {"share", "others_share"}
+_SUMS = {"revenue", "mean_total_spend", "aov", "clv", "value_at_risk", "mean_clv"}
+_DECIMALS = {"mean_visit_count", "times"}
 
 
 def form_of(name: str) -> str:
     """What the numbers under a name of the vocabulary are."""
     if name in _SHARES:
         return "share"
+    if name in _WHOLE_SHARES:
+        return "whole share"
     if name in _SUMS:
         return "sum"
     return "decimal" if name in _DECIMALS else "count"
@@ -29,6 +32,11 @@ def form_of(name: str) -> str:
 def known(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
     """The columns that hold anything: a table does not speak of what is not there."""
     return [name for name in names if name in frame.columns and frame[name].notna().any()]
+
+
+def count_of(patients: int, reader: Reader) -> int | str:
+    """A number of patients; one that is too small to show as the text that stands for it on the page."""
+    return reader.count(patients) if 0 < patients < reader.min_count else patients
 
 
 def columns(

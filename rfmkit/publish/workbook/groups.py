@@ -10,7 +10,7 @@ import pandas as pd
 from rfmkit.present.tables.next_service import offers_by_segment
 from rfmkit.present.tables.portraits import cohorts_by_segment
 from rfmkit.publish.workbook.book import Column, Sheet
-from rfmkit.publish.workbook.forms import columns, form_of, known
+from rfmkit.publish.workbook.forms import columns, count_of, form_of, known
 
 if TYPE_CHECKING:
     from rfmkit.present.wording import Reader
@@ -129,11 +129,8 @@ def _reached(study: Study) -> pd.DataFrame:
         return pd.DataFrame({"segment": []}, dtype="str")
     reach, reader = study.reach_by_segment, study.reader
     channels = [name for name in _REACH if name in reach]
-
-    def shown(count: int) -> int | str:
-        return reader.count(count) if 0 < count < reader.min_count else count
-
-    return reach[["segment"]].assign(**{name: reach[name].astype(object).map(shown) for name in channels})
+    shown = {name: reach[name].astype(object).map(lambda n: count_of(n, reader)) for name in channels}
+    return reach[["segment"]].assign(**shown)
 
 
 def _reach_columns(reached: pd.DataFrame, reader: Reader) -> Sequence[Column]:

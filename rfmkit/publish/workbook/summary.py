@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rfmkit.publish.definitions import definitions
+from rfmkit.publish.definitions import definitions, missing_parts
 from rfmkit.publish.workbook.book import Column, Sheet
 from rfmkit.publish.workbook.forms import columns, form_of, known
 
@@ -38,9 +38,8 @@ def by_month(study: Study) -> list[Sheet]:
 def what_the_words_mean(study: Study) -> list[Sheet]:
     """The terms of the workbook with the clinic's own settings in them, and who is in each group."""
     reader = study.reader
-    missing = frozenset(name for name in ("segments", "clv", "crr") if study.part(name).status != "ok")
-    terms = definitions(study.clinic, missing=missing, reader=reader)
-    if "segments" not in missing:
+    terms = definitions(study.clinic, missing=missing_parts(study), reader=reader)
+    if study.part("segments").status == "ok":
         terms += [
             (reader.name("segment", key), who) for key in study.segments["segment"] if (who := reader.words("who", key))
         ]
