@@ -1,7 +1,8 @@
 """What a study says of its groups, for 200,000 patients and two million visits, part by part.
 
 The data are those of `rows_to_patients.py`, with who the patients are beside them. Nobody is lost in them, so no model
-of lifetime value settles. Reading the files, and the loyalty that the workbook sums up, come before the clock. Usage: ``python benchmarks/segments.py FOLDER``
+of lifetime value settles. Reading the files, and the loyalty that the workbook sums up, come before the clock.
+Usage: ``python benchmarks/segments.py FOLDER``
 """
 
 from __future__ import annotations

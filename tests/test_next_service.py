@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Sequence
 
-import ibis
 import pandas as pd
 import pytest
 from conftest import open_one
@@ -15,6 +15,7 @@ from scipy.stats import binom
 
 from rfmkit.analysis.next_service import (
     HitRates,
+    count_steps,
     hit_rates,
     last_services,
     next_by_group,
@@ -22,6 +23,7 @@ from rfmkit.analysis.next_service import (
     popular_next,
     recommend,
     service_days,
+    services_of,
     steps_of,
 )
 from rfmkit.errors import ClinicFileError, NotEnoughData
@@ -35,6 +37,28 @@ START, END = dt.date(2026, 8, 1), dt.date(2026, 10, 31)
 def lines(rows: list[tuple]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["patient_id", "visit_date", "service", "amount"])
     return frame.assign(visit_date=pd.to_datetime(frame["visit_date"]))
+
+
+class Taken:
+    """Who took what when, as a study prepares it: numbers, and the names that they stand for."""
+
+    def __init__(self, rows: pd.DataFrame, leave_out: Sequence[str] = ()):
+        self.patients, self.services = sorted(set(rows["patient_id"])), services_of(rows, leave_out)
+        self.days = service_days(rows, self.patients, self.services)
+        self.counts, self.early = count_steps(steps_of(self.days), self.services, START)
+
+    def steps(self) -> list[tuple]:
+        """Patient, taken, day of the next, next."""
+        told = steps_of(self.days).execute()
+        patients, *names = (
+            [known[number] for number in told[column]]
+            for column, known in (("patient", self.patients), ("taken", self.services), ("next", self.services))
+        )
+        return list(zip(patients, names[0], told["next_day"].dt.day, names[1], strict=True))
+
+    def recommended(self, rules: pd.DataFrame) -> pd.DataFrame:
+        offered = recommend(last_services(self.days, self.services), rules, popular_next(self.counts))
+        return offered.assign(patient_id=[self.patients[number] for number in offered["patient"]])
 
 
 BY_HAND = lines(
@@ -62,8 +86,8 @@ BY_HAND = lines(
 
 
 def test_rules_are_counted_as_by_hand():
-    steps = steps_of(service_days(BY_HAND))
-    rules = next_rules(steps, min_count=1).set_index(["taken", "next"])
+    counts = Taken(BY_HAND).counts
+    rules = next_rules(counts, min_count=1).set_index(["taken", "next"])
     # Six steps: four from A (p1, p2, p4, p5), two from B (p1, p2). To C lead four of the six that do not begin at C,
     # to A two of the two that do not begin at A, to B one of the four that do not begin at B.
     expected = {
@@ -78,14 +102,13 @@ def test_rules_are_counted_as_by_hand():
         assert (row["patients"], row["steps"], row["of"]) == (patients, count, of)
         assert row[["support", "confidence", "usual"]].tolist() == pytest.approx([support, confidence, usual])
         assert row["lift"] == pytest.approx(confidence / usual)
-    assert popular_next(steps).to_dict() == pytest.approx({"A": 1, "C": 4 / 6, "B": 1 / 4})
-    assert list(next_rules(steps, min_count=2)["next"]) == ["A", "C"]
+    assert popular_next(counts).to_dict() == pytest.approx({"A": 1, "C": 4 / 6, "B": 1 / 4})
+    assert list(next_rules(counts, min_count=2)["next"]) == ["A", "C"]
 
 
 def test_recommended_is_what_followed_and_never_what_was_just_taken():
-    days = service_days(BY_HAND)
-    steps = steps_of(days)
-    offered = recommend(last_services(days), next_rules(steps, min_count=1), popular_next(steps))
+    taken = Taken(BY_HAND)
+    offered = taken.recommended(next_rules(taken.counts, min_count=1))
     told = {patient: list(rows["service"]) for patient, rows in offered.groupby("patient_id")}
     # p1 had A and C last: only B is left. After C nothing is known: by popularity, A before B.
     assert told == {"p1": ["B"], "p2": ["A", "B"], "p3": ["C", "B"], "p4": ["A", "B"], "p5": ["A", "B"]}
@@ -98,14 +121,10 @@ def test_recommended_is_what_followed_and_never_what_was_just_taken():
 
 
 def test_what_is_not_offered_by_itself_is_as_if_it_had_not_been_taken():
-    left = steps_of(service_days(BY_HAND, ["B"])).execute()
-    without = steps_of(service_days(BY_HAND[BY_HAND["service"] != "B"])).execute()
-    order = ["patient_id", "taken", "next"]
-    pd.testing.assert_frame_equal(
-        left.sort_values(order, ignore_index=True), without.sort_values(order, ignore_index=True)
-    )
-    assert "B" not in {*left["taken"], *left["next"]}
-    assert len(left), "A leads to C where B stood between them"
+    left, without = Taken(BY_HAND, ["B"]).steps(), Taken(BY_HAND[BY_HAND["service"] != "B"]).steps()
+    assert sorted(left) == sorted(without)
+    assert ("p1", "A", 4, "C") in left, "over the B that stood between them"
+    assert "B" not in {name for _, taken, _, following in left for name in (taken, following)}
 
 
 @settings(max_examples=12)
@@ -113,13 +132,11 @@ def test_what_is_not_offered_by_itself_is_as_if_it_had_not_been_taken():
 def test_steps_are_those_of_a_naive_search(seed):
     draw = random.Random(seed)
     rows = {(f"p{draw.randrange(5)}", draw.randrange(1, 12), draw.choice("AAABC")) for _ in range(60)}
-    days = service_days(lines([(who, f"2026-03-{day:02}", what, 1.0) for who, day, what in rows]))
+    found = Taken(lines([(who, f"2026-03-{day:02}", what, 1.0) for who, day, what in rows])).steps()
     expected = set()
     for who, day, taken in rows:
         others = sorted((later, what) for one, later, what in rows if one == who and later > day and what != taken)
         expected |= {(who, taken, later, what) for later, what in others if later == others[0][0]}
-    told = steps_of(days).execute()
-    found = list(zip(told["patient_id"], told["taken"], told["next_day"].dt.day, told["next"], strict=True))
     assert len(found) == len(set(found))
     assert set(found) == expected
 
@@ -139,8 +156,8 @@ def histories(seed: int, *, follows: dict[str, str], patients: int = 400) -> pd.
 
 
 def held_back(rows: pd.DataFrame) -> HitRates:
-    days = service_days(rows)
-    return hit_rates(days, ibis.memtable(steps_of(days).execute()), START, END)
+    taken = Taken(rows)
+    return hit_rates(taken.days, taken.services, taken.early, START, END)
 
 
 def test_a_planted_sequence_is_found_and_recommended():
@@ -148,15 +165,20 @@ def test_a_planted_sequence_is_found_and_recommended():
     found = held_back(rows)
     assert found.better
     assert (found.start, found.end) == (START, END)
-    days = service_days(rows)
-    steps = steps_of(days)
-    rules = next_rules(steps)
+    taken = Taken(rows)
+    rules = next_rules(taken.counts)
     strongest = rules.drop_duplicates("taken")
     assert dict(zip(strongest["taken"], strongest["next"], strict=True)) == FOLLOWS
-    offered = recommend(last_services(days), rules, popular_next(steps))
+    offered = taken.recommended(rules)
     first = offered[offered["place"] == 1].set_index("patient_id")["service"]
-    last = last_services(days).execute().set_index("patient_id")["taken"]
+    last = rows.sort_values("visit_date").groupby("patient_id")["service"].last()
     assert (first[last.index] == last.map(FOLLOWS)).all()
+
+
+def test_steps_before_a_day_are_those_of_the_days_before_it():
+    rows = histories(3, follows=FOLLOWS, patients=60)
+    early = Taken(rows[rows["visit_date"] < pd.Timestamp(START)]).counts
+    pd.testing.assert_frame_equal(Taken(rows).early, early)
 
 
 def test_on_shuffled_services_nothing_is_better_than_the_popular():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from rfmkit.errors import NotEnoughData
@@ -54,20 +55,48 @@ class HitRates:
         return self.hits > self.popular_hits and self.p <= _MOST_CHANCE
 
 
-def service_days(transactions: Rows, leave_out: Collection[str] = ()) -> ir.Table:
-    """Which services a patient had on which day: ``patient_id, visit_date, service``, each once; no refunds.
+def services_of(transactions: Rows, leave_out: Collection[str] = ()) -> list[str]:
+    """The names of the services that are sold and may be offered, sorted.
 
-    What is not offered by itself, like anaesthesia, is left out: as if it had not been taken.
+    What is not offered by itself, like anaesthesia, is left out: the days and steps are then as if it were never taken.
+    """
+    lines = as_table(transactions, "amount", "service")
+    names = lines.filter((lines.amount >= 0) & lines.service.notnull()).select("service").distinct().execute()
+    return sorted(set(names["service"]) - set(leave_out))
+
+
+def service_days(transactions: Rows, patients: Sequence[str], services: Sequence[str]) -> ir.Table:
+    """Which services a patient had on which day.
+
+    Parameters
+    ----------
+    transactions : pandas.DataFrame, path or ibis.Table
+        ``patient_id, visit_date, amount, service``. Refunds are no services.
+    patients, services : sequence of str
+        The names that the numbers stand for; what is not among them is left out.
+
+    Returns
+    -------
+    ibis.Table
+        ``patient, visit_date, taken``, each once: numbers, which are quicker to compare than names, the places in
+        `patients` and `services`.
     """
     lines = as_table(transactions, "patient_id", "visit_date", "amount", "service")
-    lines = lines.filter((lines.amount >= 0) & lines.service.notnull())
-    if leave_out:
-        lines = lines.filter(lines.service.notin(sorted(leave_out)))
-    return lines.select("patient_id", "visit_date", "service").distinct()
+    lines = lines.filter(lines.amount >= 0).drop("amount")
+    lines = lines.join(_numbered("patient_id", patients, "patient"), "patient_id")
+    lines = lines.join(_numbered("service", services, "taken"), "service")
+    return lines.select("patient", "visit_date", "taken").distinct()
+
+
+def _numbered(name: str, values: Sequence[str], number: str) -> ir.Table:
+    frame = pd.DataFrame({name: pd.Series(list(values), dtype="str"), number: np.arange(len(values), dtype="int32")})
+    return ibis.memtable(frame)
 
 
 def steps_of(days: ir.Table) -> ir.Table:
     """Every step of every patient.
+
+    Of a course only the last day begins a step: a service that is the only one of the next visit leads on from there.
 
     Parameters
     ----------
@@ -77,73 +106,110 @@ def steps_of(days: ir.Table) -> ir.Table:
     Returns
     -------
     ibis.Table
-        ``patient_id, taken, next_day, next``: one row a step and service that it leads to; `next_day` is the first day
-        after `taken` on which the patient had another service, `next` each other service of that day.
+        ``patient, taken, next_day, next, begins``: one row a step and service that it leads to; `next_day` is the first
+        day after `taken` on which the patient had another service, `next` each other service of that day; `begins` is
+        true in one row of each step.
     """
-    visits = _visits(days)
-    runs = visits.group_by(["patient_id", "run"]).aggregate(begins=visits.visit_date.min(), only=visits.only.max())
-    runs = runs.mutate(after=runs.begins.lead().over(group_by=runs.patient_id, order_by=runs.run))
-    taken = days.join(visits.drop("run", "only"), ["patient_id", "visit_date"])
-    ahead = runs.select("patient_id", "only", "after", next_run="run")
-    taken = taken.join(ahead, ["patient_id", "next_run"])
-    repeated = (taken.only == taken.service).fill_null(False)
-    steps = taken.select(
-        "patient_id", taken=taken.service, next_day=repeated.ifelse(taken.after, taken.next_visit)
-    ).distinct()
-    to = days.select("patient_id", next_day="visit_date", next="service")
-    pairs = steps.join(to, ["patient_id", "next_day"])
-    return pairs.filter(pairs.next != pairs.taken).select("patient_id", "taken", "next_day", "next")
+    visits = days.group_by(["patient", "visit_date"]).aggregate(low=days.taken.min(), high=days.taken.max())
+    ahead = {"group_by": visits.patient, "order_by": visits.visit_date}
+    visits = visits.select(
+        "patient",
+        "visit_date",
+        next_day=visits.visit_date.lead().over(**ahead),
+        low=visits.low.lead().over(**ahead),
+        high=visits.high.lead().over(**ahead),
+    )
+    taken = days.join(visits, ["patient", "visit_date"]).drop("visit_date")
+    taken = taken.filter(taken.next_day.notnull() & ((taken.low != taken.taken) | (taken.high != taken.taken)))
+    to = days.select("patient", next_day="visit_date", next="taken")
+    steps = taken.join(to, ["patient", "next_day"])
+    one = (steps.high == steps.taken).ifelse(steps.low, steps.high)
+    steps = steps.filter(steps.next != steps.taken)
+    return steps.select("patient", "taken", "next_day", "next", begins=steps.next == one)
 
 
-def _visits(days: ir.Table) -> ir.Table:
-    """Each day with the service that was its only one, the next day, and the runs of days of one and the same only."""
-    visits = days.group_by(["patient_id", "visit_date"]).aggregate(low=days.service.min(), high=days.service.max())
-    visits = visits.select("patient_id", "visit_date", only=(visits.low == visits.high).ifelse(visits.low, None))
-    window = {"group_by": visits.patient_id, "order_by": visits.visit_date}
-    same = (visits.only == visits.only.lag().over(**window)).fill_null(False)
-    visits = visits.mutate(begins=same.ifelse(0, 1), next_visit=visits.visit_date.lead().over(**window))
-    until = ibis.cumulative_window(group_by=visits.patient_id, order_by=visits.visit_date)
-    visits = visits.mutate(run=visits.begins.sum().over(until)).drop("begins")
-    after = visits.run.lead().over(group_by=visits.patient_id, order_by=visits.visit_date)
-    return visits.mutate(next_run=after)
-
-
-def next_rules(steps: ir.Table, *, min_count: int = 5) -> pd.DataFrame:
-    """What is taken after what.
+def count_steps(
+    steps: ir.Table, services: Sequence[str], until: dt.date | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Count the steps from each service to each other.
 
     Parameters
     ----------
     steps : ibis.Table
         As `steps_of` gives them.
+    services : sequence of str
+        The names of its numbers.
+    until : datetime.date, optional
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        Of all steps, and of those that were taken before the day `until`: ``taken, next, patients, steps`` (that lead
+        from one to the other), ``of`` (steps from `taken` to any).
+    """
+    early = steps.next_day < until if until else ibis.literal(True)
+    each = steps.group_by(["patient", "taken", "next"]).aggregate(
+        steps=steps.count(),
+        begun=steps.begins.sum(),
+        early_steps=early.sum(),
+        early_begun=(early & steps.begins).sum(),
+    )
+    table = (
+        each.group_by(["taken", "next"])
+        .aggregate(
+            patients=each.count(),
+            steps=each.steps.sum(),
+            begun=each.begun.sum(),
+            early_patients=(each.early_steps > 0).sum(),
+            early_steps=each.early_steps.sum(),
+            early_begun=each.early_begun.sum(),
+        )
+        .execute()
+        .astype("int64")
+        .sort_values(["taken", "next"], ignore_index=True)
+    )
+    names = np.asarray(services, dtype=object)
+    named = {column: pd.array(names[table[column]], dtype="str") for column in ("taken", "next")}
+    counts = []
+    for which in ("", "early_"):
+        found = table[[which + name for name in ("patients", "steps")]].set_axis(["patients", "steps"], axis=1)
+        of = table[f"{which}begun"].groupby(table["taken"]).transform("sum")
+        counts.append(pd.DataFrame(named).join(found.assign(of=of)).query("steps > 0").reset_index(drop=True))
+    return counts[0], counts[1]
+
+
+def next_rules(counts: pd.DataFrame, *, min_count: int = 5) -> pd.DataFrame:
+    """What is taken after what.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        As `count_steps` gives them.
     min_count : int, default 5
         A rule rests on no fewer patients.
 
     Returns
     -------
     pandas.DataFrame
-        ``taken, next, patients, steps`` (that lead from one to the other), ``of`` (steps from `taken` to any),
-        ``support`` (steps ÷ all steps), ``confidence`` (steps ÷ of), ``usual`` (of the steps from any service but
-        `next` itself, the share that lead to it), ``lift`` (confidence ÷ usual). The most confident first.
+        ``taken, next, patients, steps, of`` as in `counts`, ``support`` (steps ÷ all steps), ``confidence``
+        (steps ÷ of), ``usual`` (of the steps from any service but `next` itself, the share that lead to it), ``lift``
+        (confidence ÷ usual). The most confident first.
     """
-    table = _pairs(steps)
+    table = _shares(counts)
     enough = table[table["patients"] >= min_count]
     order = ["confidence", "steps", "taken", "next"]
     return enough.sort_values(order, ascending=[False, False, True, True]).reset_index(drop=True)
 
 
-def popular_next(steps: ir.Table) -> pd.Series:
+def popular_next(counts: pd.DataFrame) -> pd.Series:
     """Of each service the share of steps that lead to it, of those from others; the most popular first."""
-    table = _pairs(steps).drop_duplicates("next").set_index("next")["usual"]
+    table = _shares(counts).drop_duplicates("next").set_index("next")["usual"]
     return table.sort_index().sort_values(ascending=False, kind="stable").rename("usual")
 
 
-def _pairs(steps: ir.Table) -> pd.DataFrame:
-    counted = steps.group_by(["taken", "next"]).aggregate(patients=steps.patient_id.nunique(), steps=steps.count())
-    each = steps.select("patient_id", "taken", "next_day").distinct()
-    of = each.group_by("taken").aggregate(of=each.count()).execute().set_index("taken")["of"]
-    table = counted.execute()
-    table["of"] = table["taken"].map(of).astype("int64")
-    everything = of.sum()
+def _shares(counts: pd.DataFrame) -> pd.DataFrame:
+    of = counts.drop_duplicates("taken").set_index("taken")["of"]
+    everything, table = of.sum(), counts.copy()
     table["support"], table["confidence"] = table["steps"] / everything, table["steps"] / table["of"]
     to = table.groupby("next")["steps"].transform("sum")
     table["usual"] = to / (everything - table["next"].map(of).fillna(0))
@@ -151,13 +217,26 @@ def _pairs(steps: ir.Table) -> pd.DataFrame:
     return table
 
 
-def last_services(days: ir.Table) -> ir.Table:
-    """The services of each patient's last day with one: ``patient_id, taken``."""
-    last = days.group_by("patient_id").aggregate(visit_date=days.visit_date.max())
-    return days.join(last, ["patient_id", "visit_date"]).select("patient_id", taken="service")
+def last_services(days: ir.Table, services: Sequence[str]) -> pd.DataFrame:
+    """The services of each patient's last day with one: ``patient``, and the name, ``taken``.
+
+    Parameters
+    ----------
+    days : ibis.Table
+        As `service_days` gives them.
+    services : sequence of str
+        The names of its numbers.
+    """
+    last = days.group_by("patient").aggregate(visit_date=days.visit_date.max())
+    had = days.join(last, ["patient", "visit_date"]).select("patient", "taken")
+    return _named(had.order_by(["patient", "taken"]).execute(), services)
 
 
-def recommend(last: ir.Table, rules: pd.DataFrame, popular: pd.Series) -> pd.DataFrame:
+def _named(frame: pd.DataFrame, services: Sequence[str]) -> pd.DataFrame:
+    return frame.assign(taken=pd.Categorical.from_codes(frame["taken"], pd.Index(list(services), dtype="str")))
+
+
+def recommend(last: pd.DataFrame, rules: pd.DataFrame, popular: pd.Series) -> pd.DataFrame:
     """Recommend to each patient three services other than their last.
 
     A service's score is its mean confidence over the patient's last services, 0 where there is no rule. Equal scores
@@ -165,7 +244,7 @@ def recommend(last: ir.Table, rules: pd.DataFrame, popular: pd.Series) -> pd.Dat
 
     Parameters
     ----------
-    last : ibis.Table
+    last : pandas.DataFrame
         As `last_services` gives them.
     rules : pandas.DataFrame
         As `next_rules` gives them; none to recommend what is popular.
@@ -175,35 +254,59 @@ def recommend(last: ir.Table, rules: pd.DataFrame, popular: pd.Series) -> pd.Dat
     Returns
     -------
     pandas.DataFrame
-        ``patient_id, place`` (1 is the best), ``service, score``.
+        ``patient, place`` (1 is the best), ``service, score``.
     """
-    known = ibis.memtable(rules[["taken", "next", "confidence"]].astype({"taken": "str", "next": "str"}))
-    had = last.group_by("patient_id").aggregate(had=last.count())
-    scored = last.join(known, "taken").join(had, "patient_id")
-    scored = scored.group_by(["patient_id", "next"]).aggregate(score=(scored.confidence / scored.had).sum())
+    # Patients with the same last services are recommended the same: one of each is asked for. That two sets of
+    # services have one sum of hashes of 64 bits is less likely than a fault of the machine.
+    hashes = pd.util.hash_array(last["taken"].cat.categories.to_numpy(object))[last["taken"].cat.codes]
+    alike = pd.Series(hashes).groupby(last["patient"].to_numpy()).sum()
+    asked = alike.drop_duplicates()
+    best = _best(last[last["patient"].isin(asked.index)].astype({"taken": "str"}), rules, popular)
+    patients = pd.DataFrame({"patient": alike.index, "alike": alike.to_numpy()})
+    best = best.assign(alike=best.pop("patient").map(asked))
+    return patients.merge(best, on="alike").drop(columns="alike").sort_values(["patient", "place"], ignore_index=True)
+
+
+def _best(last: pd.DataFrame, rules: pd.DataFrame, popular: pd.Series) -> pd.DataFrame:
+    """The three best of every patient: ``patient, place, service, score``."""
+    last, known = ibis.memtable(last), ibis.memtable(rules[["taken", "next", "confidence"]])
+    had = last.group_by("patient").aggregate(had=last.count())
+    scored = last.join(known, "taken").join(had, "patient")
+    scored = scored.group_by(["patient", "next"]).aggregate(score=(scored.confidence / scored.had).sum())
     most = int(had.had.max().execute() or 0)
     pool = ibis.memtable(pd.DataFrame({"next": popular.index[: PLACES + most].astype("str")}))
-    pool = had.select("patient_id").cross_join(pool).mutate(score=ibis.literal(0.0))
-    offered = ibis.union(scored, pool.select("patient_id", "next", "score"))
-    offered = offered.group_by(["patient_id", "next"]).aggregate(score=offered.score.max())
-    offered = offered.anti_join(last.select("patient_id", next="taken"), ["patient_id", "next"])
+    pool = had.select("patient").cross_join(pool).mutate(score=ibis.literal(0.0))
+    offered = ibis.union(scored, pool.select("patient", "next", "score"))
+    offered = offered.group_by(["patient", "next"]).aggregate(score=offered.score.max())
+    offered = offered.anti_join(last.select("patient", next="taken"), ["patient", "next"])
     usual = ibis.memtable(popular.rename_axis("next").reset_index().astype({"next": "str"}))
     offered = offered.join(usual, "next")
     # Sums of floats differ in their last digits by the order of adding; equal ones must stay equal.
     order = [offered.score.round(9).desc(), offered.usual.desc(), offered.next]
-    place = ibis.row_number().over(group_by=offered.patient_id, order_by=order) + 1
+    place = ibis.row_number().over(group_by=offered.patient, order_by=order) + 1
     best = offered.mutate(place=place).filter(lambda row: row.place <= PLACES)
-    best = best.select("patient_id", "place", service="next", score="score")
-    return best.order_by(["patient_id", "place"]).execute()
+    return best.select("patient", "place", service="next", score="score").execute()
 
 
-def hit_rates(days: ir.Table, steps: ir.Table, start: dt.date, end: dt.date, *, min_count: int = 5) -> HitRates:
+def hit_rates(
+    days: ir.Table,
+    services: Sequence[str],
+    before: pd.DataFrame,
+    start: dt.date,
+    end: dt.date,
+    *,
+    min_count: int = 5,
+) -> HitRates:
     """Hold the rules of the time before `start` against what patients took next from then on.
 
     Parameters
     ----------
-    days, steps : ibis.Table
-        As `service_days` and `steps_of` give them, up to `end`.
+    days : ibis.Table
+        As `service_days` gives them, up to `end`.
+    services : sequence of str
+        The names of its numbers.
+    before : pandas.DataFrame
+        The steps before `start`, as `count_steps` gives them.
     start, end : datetime.date
         First and last day of what is held back.
     min_count : int, default 5
@@ -216,16 +319,15 @@ def hit_rates(days: ir.Table, steps: ir.Table, start: dt.date, end: dt.date, *, 
     """
     from scipy.stats import binom
 
-    last = last_services(days.filter(days.visit_date < start))
-    later = days.filter(days.visit_date >= start).semi_join(last, "patient_id")
-    later = later.anti_join(last.select("patient_id", service="taken"), ["patient_id", "service"])
-    first = later.group_by("patient_id").aggregate(visit_date=later.visit_date.min())
-    took = later.join(first, ["patient_id", "visit_date"]).select("patient_id", "service").execute()
-    patients = took["patient_id"].nunique()
+    last = last_services(days.filter(days.visit_date < start), services)
+    later = _named(days.filter(days.visit_date >= start).execute(), services)
+    later = later[later["patient"].isin(last["patient"])].merge(last.assign(had=True), how="left")
+    later = later[later["had"].isna()]
+    took = later[later["visit_date"] == later.groupby("patient")["visit_date"].transform("min")]
+    patients = took["patient"].nunique()
     if patients < LEAST:
         raise NotEnoughData("few_next_services", have=patients, need=LEAST)
-    before = steps.filter(steps.next_day < start)
-    popular, asked = popular_next(before), last.semi_join(first, "patient_id")
+    popular, asked = popular_next(before), last[last["patient"].isin(took["patient"])]
     rules = next_rules(before, min_count=min_count)
     hit, usual = (_hit(recommend(asked, some, popular), took) for some in (rules, rules.head(0)))
     more, fewer = len(hit - usual), len(usual - hit)
@@ -233,8 +335,9 @@ def hit_rates(days: ir.Table, steps: ir.Table, start: dt.date, end: dt.date, *, 
     return HitRates(patients, len(hit), len(usual), p, start, end)
 
 
-def _hit(offered: pd.DataFrame, took: pd.DataFrame) -> set[str]:
-    return set(offered.merge(took, on=["patient_id", "service"])["patient_id"])
+def _hit(offered: pd.DataFrame, took: pd.DataFrame) -> set[int]:
+    took = took[["patient", "taken"]].astype({"taken": "str"}).rename(columns={"taken": "service"})
+    return set(offered.merge(took, on=["patient", "service"])["patient"])
 
 
 def next_by_group(offered: pd.DataFrame, patients: pd.DataFrame, segments: Sequence[str]) -> pd.DataFrame:
@@ -243,7 +346,7 @@ def next_by_group(offered: pd.DataFrame, patients: pd.DataFrame, segments: Seque
     Parameters
     ----------
     offered : pandas.DataFrame
-        As `recommend` gives it.
+        As `recommend` gives it, with ``patient_id`` for the number.
     patients : pandas.DataFrame
         One row a patient: ``patient_id, segment``.
     segments : sequence of str

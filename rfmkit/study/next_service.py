@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -12,6 +13,8 @@ from rfmkit.period import Period
 from rfmkit.study.intake import Intake
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import ibis.expr.types as ir
 
     from rfmkit.analysis.next_service import HitRates
@@ -26,18 +29,17 @@ class Next(Intake):
         from rfmkit.analysis.next_service import next_rules
 
         _ = self.next_hit_rates
-        return next_rules(self._steps, min_count=self.clinic.report.min_count)
+        return next_rules(self._steps[0], min_count=self.clinic.report.min_count)
 
     @kept
     def next_hit_rates(self) -> HitRates:
         """How often one of three recommended services was taken next in the last three months, held back."""
-        from rfmkit.analysis.next_service import HELD_BACK_MONTHS, LEAST, hit_rates
+        from rfmkit.analysis.next_service import LEAST, hit_rates
 
         if "service" not in self.transactions.columns:
             raise NotEnoughData("few_next_services", have=0, need=LEAST)
-        start = Period.trailing(self.as_of, HELD_BACK_MONTHS).start
-        least = self.clinic.report.min_count
-        return hit_rates(self._service_days, self._steps, start, self.as_of, min_count=least)
+        least, start = self.clinic.report.min_count, self._held_back
+        return hit_rates(self._service_days, self._services, self._steps[1], start, self.as_of, min_count=least)
 
     @kept
     def patient_next_services(self) -> pd.DataFrame:
@@ -49,7 +51,11 @@ class Next(Intake):
         from rfmkit.analysis.next_service import last_services, popular_next, recommend
 
         rules = self.next_rules if self.next_hit_rates.better else self.next_rules.head(0)
-        return recommend(last_services(self._service_days), rules, popular_next(self._steps))
+        last = last_services(self._service_days, self._services)
+        offered = recommend(last, rules, popular_next(self._steps[0]))
+        ids = self.summary["patient_id"].iloc[offered.pop("patient")]
+        offered.insert(0, "patient_id", ids.array)
+        return offered
 
     @kept
     def next_services(self) -> pd.DataFrame:
@@ -60,13 +66,28 @@ class Next(Intake):
         return next_by_group(self.patient_next_services, self.patients, self.scheme.segments)
 
     @property
+    def _held_back(self) -> dt.date:
+        """The first day of the months held back."""
+        from rfmkit.analysis.next_service import HELD_BACK_MONTHS
+
+        return Period.trailing(self.as_of, HELD_BACK_MONTHS).start
+
+    @cached_property
+    def _services(self) -> list[str]:
+        from rfmkit.analysis.next_service import services_of
+
+        return services_of(self.transactions, self.clinic.next_service.leave_out)
+
+    @property
     def _service_days(self) -> ir.Table:
         from rfmkit.analysis.next_service import service_days
 
-        return self._rows("service_days", lambda: service_days(self.transactions, self.clinic.next_service.leave_out))
+        patients = self.summary["patient_id"]
+        return self._rows("service_days", lambda: service_days(self.transactions, patients, self._services))
 
-    @property
-    def _steps(self) -> ir.Table:
-        from rfmkit.analysis.next_service import steps_of
+    @cached_property
+    def _steps(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Steps from each service to each other: all, and those before the months held back."""
+        from rfmkit.analysis.next_service import count_steps, steps_of
 
-        return self._rows("steps", lambda: steps_of(self._service_days))
+        return count_steps(steps_of(self._service_days), self._services, self._held_back)
