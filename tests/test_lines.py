@@ -273,6 +273,16 @@ def test_bytes_that_are_no_text_are_told_with_their_line(write_clinic, name):
         _ = open_one(write_clinic(text)).rows
 
 
+@pytest.mark.parametrize("line", ["Код\u0434", "Код;01.10.2026;5;ещё\u0434"])
+def test_a_line_cut_inside_a_letter_is_told_with_its_row_and_nothing_else(write_clinic, monkeypatch, line):
+    said = []
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+    text = TEXT.encode() + line.encode()[:-1]
+    with pytest.raises(ClinicFileError, match=r"clinic\.csv:5: is not utf-8 text"):
+        _ = open_one(write_clinic(text, transactions=WRITTEN)).rows
+    assert said == []
+
+
 def test_a_quoted_cell_that_does_not_end_is_told_where_it_begins(write_clinic):
     lines = [f"{n},2026-10-01,5\n" for n in range(3000)]
     lines[3] = '3,2026-10-01,"5\n'

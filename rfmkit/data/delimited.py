@@ -139,9 +139,12 @@ class DelimitedFile:
             return "skip"
 
         quoted = b'"' in chunk.content
-        if self._text.signs and not quoted:
-            # Fails where a row is broken: to be kept aside, it has to be text.
-            with suppress(pa.ArrowInvalid):
+        # Fails where a row is broken: to be kept aside, it has to be text.
+        with suppress(pa.ArrowInvalid):
+            if not self._text.signs:
+                cells = self._parted(chunk.content, pa.string())
+                return _Rows(cells, [padded(column) for column in cells], [], quoted)
+            if not quoted:
                 cells = self._parted(chunk.content, pa.binary())
                 try:
                     read = [as_text(column, self._text.encoding) for column in cells]
@@ -149,17 +152,14 @@ class DelimitedFile:
                 except UnicodeDecodeError:
                     self._text.decoded(chunk)  # tells the line
                     raise
-        content = self._text.decoded(chunk).encode() if self._text.signs else chunk.content
+        content = self._text.decoded(chunk).encode()  # text in another encoding is told as that
         try:
             cells = self._parted(content, pa.string(), keep_aside) if content else []
         except pa.ArrowInvalid as error:
-            self._text.decoded(chunk)  # text in another encoding is told as that
             if "Empty CSV" in str(error):
                 return _Rows([], [], broken, quoted)
             fix = "Check delimiter in the clinic file, and quotation marks in the export."
             raise ExportError(Problem(self.file.name, "cannot be read as lines of cells", fix)) from None
-        if broken:
-            self._text.decoded(chunk)  # Arrow looks at the signs of whole rows only
         return _Rows(cells, [padded(column) for column in cells], broken, quoted)
 
     def _parted(self, content: bytes, kind: pa.DataType, keep_aside: Callable | None = None) -> list[pa.Array]:
