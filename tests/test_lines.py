@@ -127,6 +127,31 @@ def test_a_faulty_line_is_kept_aside_also_beside_lines_that_are_headings(write_c
     ]
 
 
+def test_an_amount_alone_is_a_payment_of_nobody_and_no_heading(write_clinic):
+    with pytest.raises(ExportError, match=r"clinic\.csv:602 «id»: empty\. Every line needs the patient's id"):
+        _ = open_one(write_clinic(many("n1,2026-10-02,5") + ",,500\n")).rows
+
+
+def test_an_amount_alone_under_many_columns_is_a_total(write_clinic):
+    lines = "".join(f"{n},2026-10-01,5,Peel,North\n" for n in range(9))
+    study = open_one(write_clinic(f"id,date,amount,service,branch\n{lines},,45,,\n"))
+    assert study.rejects[["row", "reason"]].values.tolist() == [[11, "a total, no payment"]]
+    assert study.rows["money_read"] == 45
+
+
+@pytest.mark.parametrize("end", ["31", "31,2026", '"31"'])
+def test_a_last_line_that_is_cut_short_is_rejected_and_no_heading(write_clinic, end):
+    study = open_one(write_clinic(many("n1,2026-10-02,5") + end))
+    assert (study.rows["kept"], study.rows["rejected"]) == (600, 1)
+    said = "clinic.csv:602: the file ends inside this line. It is cut short: export it again."
+    assert said in map(str, study.problems)
+
+
+def test_a_total_may_be_a_last_line_without_an_end(write_clinic):
+    study = open_one(write_clinic(many("n1,2026-10-02,5") + "Total: 3000"))
+    assert study.rejects["reason"].tolist() == ["a total, no payment"]
+
+
 def test_rows_are_counted_as_a_spreadsheet_does(write_clinic):
     text = 'id,date,amount,note\n1,2026-10-01,5,"two\nlines"\n\n2,2026-10-01,x,\n1,2026-10-01\n' + "".join(
         f"{n},2026-10-{n % 28 + 1:02},10,\n" for n in range(3, 600)
@@ -426,8 +451,9 @@ def test_the_law_of_lines(tmp_path_factory, rows):
     for row in rows:
         who, day, amount, receipt = row
         faulty = not who.strip() or day in {"", "2026-02-30", "2026-11-30"} or amount in {"x", ""}
-        if not any(row) or (faulty and sum(bool(cell.strip()) for cell in row) <= 1):
-            continue  # a blank line is no line, and a single cell is the heading of a group
+        alone = sum(bool(cell.strip()) for cell in row) <= 1 and amount in {"x", ""}
+        if not any(row) or (faulty and alone):
+            continue  # a blank line is no line, and a single cell that is no amount is the heading of a group
         if faulty:
             fates.append("rejected")
         elif receipt and row in seen:

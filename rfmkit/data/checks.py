@@ -29,7 +29,7 @@ from rfmkit.data.origin import (
     with_cells,
 )
 from rfmkit.data.readings import settled
-from rfmkit.data.totals import TITLE, TOTAL, with_no_payments
+from rfmkit.data.totals import CUT, TITLE, TOTAL, with_no_payments
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 #: Columns of money: two decimals, exact.
@@ -351,5 +351,7 @@ def _remedy(name: str, reason: str, spec) -> str:
             return "Its digits are lost: export it as text."
         case _ if reason == TEST_PATIENT:
             return "Its lines are set aside, as the clinic file says."
+        case _ if reason == CUT:
+            return "It is cut short: export it again."
         case _:
             return "Quote cells that hold the delimiter."

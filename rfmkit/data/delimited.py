@@ -27,7 +27,7 @@ from rfmkit.data.cells import TYPED
 from rfmkit.data.columns_of_bytes import as_text, empty, padded, signs_of, without_blank_lines
 from rfmkit.data.inputs import InputFile
 from rfmkit.data.origin import HEADER_LINES, REJECT_COLUMNS, ROW, check_delimiter, header_line, places
-from rfmkit.data.totals import told_by_text
+from rfmkit.data.totals import CUT, told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 _CHUNK_BYTES = 1 << 23
@@ -160,6 +160,11 @@ class DelimitedFile:
                 return _Rows([], [], broken, quoted)
             fix = "Check delimiter in the clinic file, and quotation marks in the export."
             raise ExportError(Problem(self.file.name, "cannot be read as lines of cells", fix)) from None
+        if broken and not content.endswith((b"\n", b"\r")):
+            place, _, line = broken[-1]
+            rows = len(broken) + (len(cells[0]) if cells else 0)
+            if place == rows - 1 and line.count(self.spec.delimiter) < self._width - 1:
+                broken[-1] = place, CUT, line
         return _Rows(cells, [padded(column) for column in cells], broken, quoted)
 
     def _parted(self, content: bytes, kind: pa.DataType, keep_aside: Callable | None = None) -> list[pa.Array]:
@@ -186,7 +191,7 @@ class DelimitedFile:
         after = row + whole + len(rows.broken)
         numbers = np.delete(np.arange(row, after), [place for place, _, _ in rows.broken])
         self._broken += [
-            (row + place, told_by_text(line, self.spec.delimiter) or reason, line)
+            (row + place, told_by_text(line, self.spec.delimiter, cut=reason == CUT) or reason, line)
             for place, reason, line in rows.broken
             if line.strip(" \u00a0\t\r\n")
         ]

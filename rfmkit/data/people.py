@@ -16,7 +16,7 @@ from rfmkit.data.checks import MOST_REJECTED
 from rfmkit.data.contacts import read_emails, read_phones
 from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, Export, mapped_columns, place
 from rfmkit.data.readings import settled
-from rfmkit.data.totals import TITLE, TOTAL, told_by_text
+from rfmkit.data.totals import CUT, TITLE, TOTAL, told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 CONSENTS = ("consent_sms", "consent_email", "consent_phone", "consent_ads")
@@ -68,6 +68,7 @@ _FIXES = {
     "after today": "Correct it in the export.",
     TOTAL: "",
     TITLE: "",
+    CUT: "It is cut short: export it again.",
     _SEVERAL: "",
     _OVERRULED: "The last line that says something is used; whom one line protects is not contacted.",
 }
