@@ -38,6 +38,22 @@ def test_any_other_encoding_is_refused_with_the_line_to_add(write_clinic, encodi
         _ = open_one(path).rows
 
 
+@pytest.mark.parametrize("encoding", ["cp1251", "gb18030", "latin-1"])
+def test_a_byte_order_mark_of_utf8_under_another_declared_encoding_is_refused(write_clinic, encoding):
+    text = "service,id,date,amount\nЧистка,1,2026-10-01,5\n"
+    path = write_clinic(text.encode("utf-8-sig"), transactions=f'encoding = "{encoding}"')
+    with pytest.raises(ClinicFileError, match=r'clinic\.csv:1: begins as utf-8 does, .* Write encoding = "utf-8"'):
+        _ = open_one(path).rows
+
+
+def test_utf16_without_a_mark_is_led_to_its_encoding(write_clinic):
+    path = write_clinic(TEXT.encode("utf-16-le"), transactions=f'encoding = "utf-16"\n{WRITTEN}')
+    with pytest.raises(ClinicFileError, match=r"for example encoding = \"utf-16-le\""):
+        _ = open_one(path).rows
+    path = write_clinic(TEXT.encode("utf-16-le"), transactions=f'encoding = "utf-16-le"\n{WRITTEN}')
+    assert lines_of(open_one(path)) == READ
+
+
 def test_chinese_text_in_gbk(write_clinic):
     path = write_clinic("id,date,amount\n病人甲,2026-10-01,5\n".encode("gbk"), transactions='encoding = "gbk"')
     assert lines_of(open_one(path)) == [("病人甲", "2026-10-01", Decimal(5))]

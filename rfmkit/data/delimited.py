@@ -233,7 +233,12 @@ class _Text:
 
     def __init__(self, file: InputFile, spec):
         self._file, self._spec = file, spec
-        self._of_file = spec.encoding or found_encoding(file.path)
+        marked = found_encoding(file.path)
+        self._of_file = spec.encoding or marked or "utf-8"
+        # Nearly every byte is a sign of Windows-1251: such text would be read as other letters, and nobody told.
+        if marked == "utf-8" and not self._of_file.startswith("utf-8"):
+            fix = 'Write encoding = "utf-8" in the clinic file, or leave it out.'
+            raise ClinicFileError(Problem(f"{file.name}:1", f"begins as utf-8 does, and not as {self._of_file}", fix))
         self.signs = signs_of(self._of_file)
         self._as_it_is = bool(self.signs) or codecs.lookup(self._of_file).name == "utf-8"
         self.encoding = self._of_file if self.signs else "utf-8"
@@ -362,13 +367,14 @@ def _single_spaced(text: str) -> str:
     return re.sub(r"(?m)^ +| +(?=\r?$)", "", re.sub(" +", " ", text))
 
 
-def found_encoding(path: Path) -> str:
-    """What a byte order mark says, else UTF-8."""
+def found_encoding(path: Path) -> str | None:
+    """What a byte order mark says."""
     with path.open("rb") as stream:
         start = stream.read(3)
-    return next((encoding for bom, encoding in _BOMS.items() if start.startswith(bom)), "utf-8")
+    return next((encoding for bom, encoding in _BOMS.items() if start.startswith(bom)), None)
 
 
 def _other_than(encoding: str) -> str:
-    often = {"cp1251": "Russian", "gb18030": "Chinese", "utf-8": "any language"}
+    unmarked = {"utf-16-le": "without a byte order mark"} if encoding == "utf-16" else {}
+    often = unmarked | {"cp1251": "Russian", "gb18030": "Chinese", "utf-8": "any language"}
     return " or ".join(f'encoding = "{name}" ({of})' for name, of in often.items() if name != encoding)
