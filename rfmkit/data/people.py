@@ -191,7 +191,7 @@ def _read(table: ir.Table, spec, headings: dict[str, str], today: dt.date | None
         said[name] = _whole_number(table[name]) if name == "phone" else cells.text(table[name])
     for name in _days(headings):
         said[f"{name}_day"], said[f"{name}_fault"] = cells.day(table[name], spec.date_format, today)
-    raw = [table[name].cast(str).fill_null("") for name in table.columns if name not in (FILE, ROW)]
+    raw = [cells.as_written(table[name]) for name in table.columns if name not in (FILE, ROW)]
     line = ibis.literal(spec.delimiter).join(raw)
     filled = ibis.or_(*[cell.strip() != "" for cell in raw])
     lines = table.filter(filled).select(table[FILE], table[ROW], line=line, **said).execute()
