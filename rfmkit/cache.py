@@ -78,7 +78,7 @@ class Cache:
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
         """What `compute` returns, computed once; that the data do not suffice is such a result too."""
         # The folder is ours alone (`_make_private`), so what is unpickled is what we pickled.
-        path = self.folder / f"{name}.pickle"
+        path = self._pickle(name)
         content = path.read_bytes() if path.exists() else b""
         if content[:_DIGEST] == hashlib.sha256(content[_DIGEST:]).digest():
             result = pickle.loads(content[_DIGEST:])  # noqa: S301
@@ -90,6 +90,13 @@ class Cache:
         if isinstance(result, NotEnoughData):
             raise result
         return result
+
+    def has(self, name: str) -> bool:
+        """Whether the value `name` was computed before."""
+        return self._pickle(name).exists()
+
+    def _pickle(self, name: str) -> Path:
+        return self.folder / f"{name}.pickle"
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

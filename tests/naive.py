@@ -68,6 +68,10 @@ class Reading:
     rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
 
 
+class CutShort(list):
+    """The cells of a last line without an end; with too few cells it is no heading."""
+
+
 def read_text(content: bytes, spec) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The headings of a delimited file and the rows below them, with the numbers that a spreadsheet gives them."""
     encoding = spec.encoding
@@ -83,6 +87,8 @@ def read_text(content: bytes, spec) -> tuple[list[str], list[tuple[int, list[str
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=spec.delimiter, strict=True)
         rows = list(enumerate(reader, 1))
+        if rows and not text.endswith(("\n", "\r")):
+            rows[-1] = rows[-1][0], CutShort(rows[-1][1])
     except csv.Error:
         raise Refused("quotation marks") from None
     if not spec.header:
@@ -237,7 +243,8 @@ def read_lines(
         if len(cells) == width or not any(str(cell).strip(" \u00a0\t\r\n") for cell in cells):
             continue
         filled = [cell for cell in cells if cell.strip(' \u00a0"\r\n')]
-        if len(filled) == 1 or _is_total(next(iter(filled), "")):
+        cut = isinstance(cells, CutShort) and len(cells) < width
+        if (len(filled) == 1 and not cut) or _is_total(next(iter(filled), "")):
             continue  # the heading of a group, or a sum
         result.rows["rejected"] += 1
     order = spec.date_format or the_reading(
@@ -286,10 +293,11 @@ def read_lines(
             if not filled:
                 continue
             nobody = who is None or _is_total(who)
-            alone = who is None and len(filled) == 2 and "amount" not in faults and len(headings) > 4
+            alone = who is None and len(filled) <= 2 and "amount" not in faults and len(headings) > 4
             if values["visit_date"] is None and ((nobody and any(map(_is_total, cells))) or alone):
                 continue
-            if len(filled) == 1 or all(str(cells[at[name]]).strip() == mapped[name] for name in NEEDED):
+            again = all(str(cells[at[name]]).strip() == mapped[name] for name in NEEDED)
+            if again or (len(filled) == 1 and "amount" in faults):
                 continue
         if faults:
             fate = "rejected"

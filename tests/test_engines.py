@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import TODAY
+from conftest import TODAY, open_one
 from engines import PASSWORD, postgres, spark, write_duckdb, write_parquet  # noqa: F401 - fixtures
 from pandas.testing import assert_frame_equal
 
@@ -157,6 +157,21 @@ def test_a_column_of_any_name_does_not_hide_a_change(clinic_db, server):
         second = open_table(clinic_db("hidden"), Path(), WHERE)
         second.close()
     assert first.digest != second.digest
+
+
+def test_a_study_that_was_read_before_holds_no_connection_and_reads_again_if_it_must(clinic_db, server, tmp_path):
+    columns = "".join(f'{name} = "{heading}"\n' for name, heading in SMALL_COLUMNS.items())
+    (tmp_path / "c.toml").write_text(
+        f'name = "C"\ncurrency = "RUB"\n[transactions]\nconnection_env = "CLINIC_DB"\ntable = "payments"\n'
+        f"[transactions.columns]\n{columns}"
+    )
+    assert open_one(tmp_path / "c.toml").rows["kept"] == 2
+    again = open_one(tmp_path / "c.toml")
+    assert again.rows["kept"] == 2
+    with server.connection() as connection:
+        seen = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader'").fetchone()
+    assert seen == (0,)
+    assert again.transactions.count().execute() == 2
 
 
 @pytest.mark.parametrize("name", ['x"; DROP TABLE payments; --', "x'; DROP TABLE payments; --", "%(a)s {} \\ .", "a.b"])

@@ -38,6 +38,22 @@ def test_any_other_encoding_is_refused_with_the_line_to_add(write_clinic, encodi
         _ = open_one(path).rows
 
 
+@pytest.mark.parametrize("encoding", ["cp1251", "gb18030", "latin-1"])
+def test_a_byte_order_mark_of_utf8_under_another_declared_encoding_is_refused(write_clinic, encoding):
+    text = "service,id,date,amount\nЧистка,1,2026-10-01,5\n"
+    path = write_clinic(text.encode("utf-8-sig"), transactions=f'encoding = "{encoding}"')
+    with pytest.raises(ClinicFileError, match=r'clinic\.csv:1: begins as utf-8 does, .* Write encoding = "utf-8"'):
+        _ = open_one(path).rows
+
+
+def test_utf16_without_a_mark_is_led_to_its_encoding(write_clinic):
+    path = write_clinic(TEXT.encode("utf-16-le"), transactions=f'encoding = "utf-16"\n{WRITTEN}')
+    with pytest.raises(ClinicFileError, match=r"for example encoding = \"utf-16-le\""):
+        _ = open_one(path).rows
+    path = write_clinic(TEXT.encode("utf-16-le"), transactions=f'encoding = "utf-16-le"\n{WRITTEN}')
+    assert lines_of(open_one(path)) == READ
+
+
 def test_chinese_text_in_gbk(write_clinic):
     path = write_clinic("id,date,amount\n病人甲,2026-10-01,5\n".encode("gbk"), transactions='encoding = "gbk"')
     assert lines_of(open_one(path)) == [("病人甲", "2026-10-01", Decimal(5))]
@@ -125,6 +141,31 @@ def test_a_faulty_line_is_kept_aside_also_beside_lines_that_are_headings(write_c
         ["", "a heading, no payment"],
         ["amount", "not a number"],
     ]
+
+
+def test_an_amount_alone_is_a_payment_of_nobody_and_no_heading(write_clinic):
+    with pytest.raises(ExportError, match=r"clinic\.csv:602 «id»: empty\. Every line needs the patient's id"):
+        _ = open_one(write_clinic(many("n1,2026-10-02,5") + ",,500\n")).rows
+
+
+def test_an_amount_alone_under_many_columns_is_a_total(write_clinic):
+    lines = "".join(f"{n},2026-10-01,5,Peel,North\n" for n in range(9))
+    study = open_one(write_clinic(f"id,date,amount,service,branch\n{lines},,45,,\n"))
+    assert study.rejects[["row", "reason"]].values.tolist() == [[11, "a total, no payment"]]
+    assert study.rows["money_read"] == 45
+
+
+@pytest.mark.parametrize("end", ["31", "31,2026", '"31"'])
+def test_a_last_line_that_is_cut_short_is_rejected_and_no_heading(write_clinic, end):
+    study = open_one(write_clinic(many("n1,2026-10-02,5") + end))
+    assert (study.rows["kept"], study.rows["rejected"]) == (600, 1)
+    said = "clinic.csv:602: the file ends inside this line. It is cut short: export it again."
+    assert said in map(str, study.problems)
+
+
+def test_a_total_may_be_a_last_line_without_an_end(write_clinic):
+    study = open_one(write_clinic(many("n1,2026-10-02,5") + "Total: 3000"))
+    assert study.rejects["reason"].tolist() == ["a total, no payment"]
 
 
 def test_rows_are_counted_as_a_spreadsheet_does(write_clinic):
@@ -273,6 +314,16 @@ def test_bytes_that_are_no_text_are_told_with_their_line(write_clinic, name):
         _ = open_one(write_clinic(text)).rows
 
 
+@pytest.mark.parametrize("line", ["Код\u0434", "Код;01.10.2026;5;ещё\u0434"])
+def test_a_line_cut_inside_a_letter_is_told_with_its_row_and_nothing_else(write_clinic, monkeypatch, line):
+    said = []
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+    text = TEXT.encode() + line.encode()[:-1]
+    with pytest.raises(ClinicFileError, match=r"clinic\.csv:5: is not utf-8 text"):
+        _ = open_one(write_clinic(text, transactions=WRITTEN)).rows
+    assert said == []
+
+
 def test_a_quoted_cell_that_does_not_end_is_told_where_it_begins(write_clinic):
     lines = [f"{n},2026-10-01,5\n" for n in range(3000)]
     lines[3] = '3,2026-10-01,"5\n'
@@ -416,8 +467,9 @@ def test_the_law_of_lines(tmp_path_factory, rows):
     for row in rows:
         who, day, amount, receipt = row
         faulty = not who.strip() or day in {"", "2026-02-30", "2026-11-30"} or amount in {"x", ""}
-        if not any(row) or (faulty and sum(bool(cell.strip()) for cell in row) <= 1):
-            continue  # a blank line is no line, and a single cell is the heading of a group
+        alone = sum(bool(cell.strip()) for cell in row) <= 1 and amount in {"x", ""}
+        if not any(row) or (faulty and alone):
+            continue  # a blank line is no line, and a single cell that is no amount is the heading of a group
         if faulty:
             fates.append("rejected")
         elif receipt and row in seen:

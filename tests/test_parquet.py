@@ -184,3 +184,20 @@ def test_columns_may_have_any_names(tmp_path):
         '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "sum"\n'
     )
     assert open_one(tmp_path / "c.toml").rows["kept"] == 1
+
+
+@pytest.mark.parametrize("decimal", ["", 'decimal = ","\n', 'decimal = "."\n'])
+def test_files_of_other_types_are_one_table_and_one_patient(tmp_path, decimal):
+    # A missing id makes pandas keep the others as 7.0.
+    day = dt.datetime(2026, 10, 1, 9)
+    exact = [Decimal("5.120"), Decimal("6.000")]
+    pd.DataFrame({"id": [7, 8], "date": [day.date()] * 2, "sum": exact}).to_parquet(tmp_path / "a1.parquet")
+    pd.DataFrame({"id": [7.0, 9.0], "date": [day] * 2, "sum": [0.1 + 0.2, 1e6]}).to_parquet(tmp_path / "a2.parquet")
+    pd.DataFrame({"id": ["7"], "date": ["02.10.2026"], "sum": ["3"]}).to_parquet(tmp_path / "a3.parquet")
+    (tmp_path / "c.toml").write_text(
+        f'name = "C"\ncurrency = "USD"\n[transactions]\nsource = "a*.parquet"\ndate_format = "%d.%m.%Y"\n{decimal}'
+        '[transactions.columns]\npatient_id = "id"\nvisit_date = "date"\namount = "sum"\n'
+    )
+    amounts = [Decimal(text) for text in ("5.12", "6", "0.3", "1000000", "3")]
+    days = ["2026-10-01"] * 4 + ["2026-10-02"]
+    assert lines_of(open_one(tmp_path / "c.toml")) == list(zip("78797", days, amounts, strict=True))

@@ -12,7 +12,7 @@ import pandas as pd
 import phonenumbers
 import pyarrow as pa
 import pytest
-from conftest import TODAY
+from conftest import TODAY, open_one
 from engines import postgres, spark, write_duckdb, write_parquet  # noqa: F401 - fixtures
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -681,3 +681,11 @@ def test_engines_give_identical_people(request, tmp_path, monkeypatch, engine, t
     assert_frame_equal(found["rejects"], expected["rejects"])
     assert found["problems"] == expected["problems"]
     assert len(expected["people"]) == (203 if table == "patients_as_text" else 3)
+
+
+def test_a_line_of_a_workbook_that_was_not_used_is_kept_as_the_workbook_shows_it(write_clinic, tmp_path):
+    parts = '[patients]\nsource = "../data/p.xlsx"\n[patients.columns]\npatient_id = "id"\nbirth_date = "born"\n'
+    path = write_clinic("id,date,amount\n1,2026-10-01,5\n", parts=parts)
+    frame = pd.DataFrame({"id": ["1"], "born": [pd.Timestamp(2080, 1, 1)]})
+    frame.to_excel(tmp_path / "data" / "p.xlsx", index=False, engine="xlsxwriter")
+    assert open_one(path).rejects["line"].tolist() == ["1,2080-01-01"]

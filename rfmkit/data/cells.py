@@ -72,6 +72,11 @@ def text(cell: ir.Column) -> ir.StringColumn:
     )
 
 
+def as_written(cell: ir.Column) -> ir.StringColumn:
+    """A cell as its export shows it."""
+    return cell.cast(str).fill_null("").replace(TYPED, "")
+
+
 def unpadded(cell: ir.StringColumn) -> ir.StringColumn:
     """As `text`, of a column that is known to have no blanks at the ends of its cells."""
     return cell.nullif("")

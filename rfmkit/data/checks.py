@@ -29,7 +29,7 @@ from rfmkit.data.origin import (
     with_cells,
 )
 from rfmkit.data.readings import settled
-from rfmkit.data.totals import TITLE, TOTAL, with_no_payments
+from rfmkit.data.totals import CUT, TITLE, TOTAL, with_no_payments
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 #: Columns of money: two decimals, exact.
@@ -240,10 +240,6 @@ def _with_fates(parsed: ir.Table, faults: dict[str, str], as_of: dt.date, export
     return lines.drop(*cell_names(lines)) if export.numbered else lines
 
 
-def _as_text(cell: ir.Column) -> ir.StringColumn:
-    return cell.cast(str).fill_null("").replace(cells.TYPED, "")
-
-
 def _account(export: Export, lines: ir.Table) -> tuple[dict, int]:
     """Count the lines and their money by fate, and those of the table that are to be set aside; nothing may be lost."""
     counted = lines.group_by("fate").aggregate(
@@ -267,7 +263,7 @@ def _account(export: Export, lines: ir.Table) -> tuple[dict, int]:
 
 def _set_aside(lines: ir.Table, faults: dict[str, str], spec) -> pd.DataFrame:
     """One row a cell that could not be read, or a line that is no payment, with the whole line as the export has it."""
-    line = ibis.literal(spec.delimiter).join([_as_text(lines[name]) for name in cell_names(lines)])
+    line = ibis.literal(spec.delimiter).join([cells.as_written(lines[name]) for name in cell_names(lines)])
     where = {"file": lines[FILE], "row": lines[ROW]}
     rejected = lines.fate == "rejected"
     parts = [
@@ -351,5 +347,7 @@ def _remedy(name: str, reason: str, spec) -> str:
             return "Its digits are lost: export it as text."
         case _ if reason == TEST_PATIENT:
             return "Its lines are set aside, as the clinic file says."
+        case _ if reason == CUT:
+            return "It is cut short: export it again."
         case _:
             return "Quote cells that hold the delimiter."

@@ -27,7 +27,7 @@ from rfmkit.data.cells import TYPED
 from rfmkit.data.columns_of_bytes import as_text, empty, padded, signs_of, without_blank_lines
 from rfmkit.data.inputs import InputFile
 from rfmkit.data.origin import HEADER_LINES, REJECT_COLUMNS, ROW, check_delimiter, header_line, places
-from rfmkit.data.totals import told_by_text
+from rfmkit.data.totals import CUT, told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 _CHUNK_BYTES = 1 << 23
@@ -139,9 +139,12 @@ class DelimitedFile:
             return "skip"
 
         quoted = b'"' in chunk.content
-        if self._text.signs and not quoted:
-            # Fails where a row is broken: to be kept aside, it has to be text.
-            with suppress(pa.ArrowInvalid):
+        # Fails where a row is broken: to be kept aside, it has to be text.
+        with suppress(pa.ArrowInvalid):
+            if not self._text.signs:
+                cells = self._parted(chunk.content, pa.string())
+                return _Rows(cells, [padded(column) for column in cells], [], quoted)
+            if not quoted:
                 cells = self._parted(chunk.content, pa.binary())
                 try:
                     read = [as_text(column, self._text.encoding) for column in cells]
@@ -149,17 +152,19 @@ class DelimitedFile:
                 except UnicodeDecodeError:
                     self._text.decoded(chunk)  # tells the line
                     raise
-        content = self._text.decoded(chunk).encode() if self._text.signs else chunk.content
+        content = self._text.decoded(chunk).encode()  # text in another encoding is told as that
         try:
             cells = self._parted(content, pa.string(), keep_aside) if content else []
         except pa.ArrowInvalid as error:
-            self._text.decoded(chunk)  # text in another encoding is told as that
             if "Empty CSV" in str(error):
                 return _Rows([], [], broken, quoted)
             fix = "Check delimiter in the clinic file, and quotation marks in the export."
             raise ExportError(Problem(self.file.name, "cannot be read as lines of cells", fix)) from None
-        if broken:
-            self._text.decoded(chunk)  # Arrow looks at the signs of whole rows only
+        if broken and not content.endswith((b"\n", b"\r")):
+            place, _, line = broken[-1]
+            rows = len(broken) + (len(cells[0]) if cells else 0)
+            if place == rows - 1 and line.count(self.spec.delimiter) < self._width - 1:
+                broken[-1] = place, CUT, line
         return _Rows(cells, [padded(column) for column in cells], broken, quoted)
 
     def _parted(self, content: bytes, kind: pa.DataType, keep_aside: Callable | None = None) -> list[pa.Array]:
@@ -186,7 +191,7 @@ class DelimitedFile:
         after = row + whole + len(rows.broken)
         numbers = np.delete(np.arange(row, after), [place for place, _, _ in rows.broken])
         self._broken += [
-            (row + place, told_by_text(line, self.spec.delimiter) or reason, line)
+            (row + place, told_by_text(line, self.spec.delimiter, cut=reason == CUT) or reason, line)
             for place, reason, line in rows.broken
             if line.strip(" \u00a0\t\r\n")
         ]
@@ -228,7 +233,12 @@ class _Text:
 
     def __init__(self, file: InputFile, spec):
         self._file, self._spec = file, spec
-        self._of_file = spec.encoding or found_encoding(file.path)
+        marked = found_encoding(file.path)
+        self._of_file = spec.encoding or marked or "utf-8"
+        # Nearly every byte is a sign of Windows-1251: such text would be read as other letters, and nobody told.
+        if marked == "utf-8" and not self._of_file.startswith("utf-8"):
+            fix = 'Write encoding = "utf-8" in the clinic file, or leave it out.'
+            raise ClinicFileError(Problem(f"{file.name}:1", f"begins as utf-8 does, and not as {self._of_file}", fix))
         self.signs = signs_of(self._of_file)
         self._as_it_is = bool(self.signs) or codecs.lookup(self._of_file).name == "utf-8"
         self.encoding = self._of_file if self.signs else "utf-8"
@@ -357,13 +367,14 @@ def _single_spaced(text: str) -> str:
     return re.sub(r"(?m)^ +| +(?=\r?$)", "", re.sub(" +", " ", text))
 
 
-def found_encoding(path: Path) -> str:
-    """What a byte order mark says, else UTF-8."""
+def found_encoding(path: Path) -> str | None:
+    """What a byte order mark says."""
     with path.open("rb") as stream:
         start = stream.read(3)
-    return next((encoding for bom, encoding in _BOMS.items() if start.startswith(bom)), "utf-8")
+    return next((encoding for bom, encoding in _BOMS.items() if start.startswith(bom)), None)
 
 
 def _other_than(encoding: str) -> str:
-    often = {"cp1251": "Russian", "gb18030": "Chinese", "utf-8": "any language"}
+    unmarked = {"utf-16-le": "without a byte order mark"} if encoding == "utf-16" else {}
+    often = unmarked | {"cp1251": "Russian", "gb18030": "Chinese", "utf-8": "any language"}
     return " or ".join(f'encoding = "{name}" ({of})' for name, of in often.items() if name != encoding)

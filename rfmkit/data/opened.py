@@ -45,6 +45,11 @@ class Opened:
         """Let go of the connection, and of the server's snapshot with it; the table cannot be read any more."""
         self.let_go()
 
+    def rest(self) -> None:
+        """Let go of a server's snapshot, which would be held as long as the table is; `copy` takes it up anew."""
+        if self.copy:
+            self.close()
+
 
 class MayPass(SurroundingsError):
     """What may work the next time."""

@@ -16,7 +16,7 @@ from rfmkit.data.checks import MOST_REJECTED
 from rfmkit.data.contacts import read_emails, read_phones
 from rfmkit.data.origin import FILE, REJECT_COLUMNS, ROW, Export, mapped_columns, place
 from rfmkit.data.readings import settled
-from rfmkit.data.totals import TITLE, TOTAL, told_by_text
+from rfmkit.data.totals import CUT, TITLE, TOTAL, told_by_text
 from rfmkit.errors import ClinicFileError, ExportError, Problem
 
 CONSENTS = ("consent_sms", "consent_email", "consent_phone", "consent_ads")
@@ -68,6 +68,7 @@ _FIXES = {
     "after today": "Correct it in the export.",
     TOTAL: "",
     TITLE: "",
+    CUT: "It is cut short: export it again.",
     _SEVERAL: "",
     _OVERRULED: "The last line that says something is used; whom one line protects is not contacted.",
 }
@@ -190,7 +191,7 @@ def _read(table: ir.Table, spec, headings: dict[str, str], today: dt.date | None
         said[name] = _whole_number(table[name]) if name == "phone" else cells.text(table[name])
     for name in _days(headings):
         said[f"{name}_day"], said[f"{name}_fault"] = cells.day(table[name], spec.date_format, today)
-    raw = [table[name].cast(str).fill_null("") for name in table.columns if name not in (FILE, ROW)]
+    raw = [cells.as_written(table[name]) for name in table.columns if name not in (FILE, ROW)]
     line = ibis.literal(spec.delimiter).join(raw)
     filled = ibis.or_(*[cell.strip() != "" for cell in raw])
     lines = table.filter(filled).select(table[FILE], table[ROW], line=line, **said).execute()

@@ -14,6 +14,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from rfmkit.data.cells import TYPED as TYPED_CELL
+from rfmkit.data.cells import digits, text
 from rfmkit.data.databases import worked_on
 from rfmkit.data.delimited import DelimitedFile
 from rfmkit.data.inputs import InputFile, InputTable, unreadable
@@ -25,6 +26,7 @@ WORKBOOKS = {".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"}
 #: Merged cells repeat their value for every line, except amounts: one payment is one payment.
 _MONEY = ("amount", "discount", "bonus_accrued", "bonus_redeemed")
 _NUMBERS = (*_MONEY, "quantity", "days_supply")
+_ISO_DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _NONE_BROKEN = pd.DataFrame(columns=REJECT_COLUMNS)
 _DAYS = (
     "visit_date",
@@ -120,7 +122,7 @@ def _in_one_table(tables: list[ir.Table]) -> ir.Table:
     filled = [
         table.select(
             *[
-                (table[name].cast(kind) if name in table.columns else ibis.null(kind)).name(name)
+                (_of_kind(table[name], kind, name) if name in table.columns else ibis.null(kind)).name(name)
                 for name, kind in shared.items()
             ]
         )
@@ -129,11 +131,24 @@ def _in_one_table(tables: list[ir.Table]) -> ir.Table:
     return ibis.union(*filled)
 
 
+def _of_kind(cell: ir.Column, kind, name: str) -> ir.Column:
+    """A cell as it is, or as text that says the same: the id 7.0 is 7; a day and a number are marked as such."""
+    if cell.type() == kind or cell.type().is_string():
+        return cell
+    if name in _NUMBERS and cell.type().is_numeric():
+        return TYPED_CELL + digits(cell, ".").cast(str)
+    if name in _DAYS and (cell.type().is_date() or cell.type().is_timestamp()):
+        said = cell.cast(str)
+        return said.re_search(_ISO_DAY).ifelse(TYPED_CELL + said, said)
+    return text(cell)
+
+
 def _read_delimited(con, file: InputFile, spec, name: str, scratch: Path) -> Export:
     """The cells of a text file."""
-    text = DelimitedFile(file, spec)
-    table = _staged(con, name, text.schema, text.batches(), scratch)
-    return Export(table.mutate(**{FILE: ibis.literal(file.name)}), text.broken, text.titles, file.name, tidy=text.tidy)
+    lines = DelimitedFile(file, spec)
+    table = _staged(con, name, lines.schema, lines.batches(), scratch)
+    cells = table.mutate(**{FILE: ibis.literal(file.name)})
+    return Export(cells, lines.broken, lines.titles, file.name, tidy=lines.tidy)
 
 
 def _staged(con, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], scratch: Path) -> ir.Table:
@@ -193,7 +208,7 @@ def _read_workbook(con, file: InputFile, spec, name: str, scratch: Path) -> Expo
             cell = table[MERGED].contains(position).fill_null(False).ifelse(ibis.null(str), cell)
         cell, kept_so = cell.nullif(NO_VALUE), table[TYPED].contains(position).fill_null(False)
         if one in _DAYS:
-            kept_so &= cell.re_search("^[0-9]{4}-[0-9]{2}-[0-9]{2}")
+            kept_so &= cell.re_search(_ISO_DAY)
         columns[one] = kept_so.ifelse(TYPED_CELL + cell, cell) if one in (*_DAYS, *_NUMBERS) else cell
     read = lines.select(**columns, **{FILE: ibis.literal(file.name), ROW: lines["_row"].cast("int64")})
     blank = ibis.and_(*[read[one].fill_null("") == "" for one in positions])

@@ -29,6 +29,8 @@ _PATTERN = f'^[ \u00a0"]*({"|".join(_WORDS)})([ \u00a0:：.,;|\t("].*)?$|[^ ]+ (
 _TEXT = re.compile(f'^[ \u00a0"]*[;,|\t ]*({"|".join(_WORDS)})([^\\w].*)?$', re.DOTALL)
 #: Why a line is none of the clinic's payments.
 TOTAL, TITLE = "a total, no payment", "a heading, no payment"
+#: Why a line is broken that a file ends with, and not with a line's end.
+CUT = "the file ends inside this line"
 #: Cells that a line of sums has in a table of more columns than `_NARROW`: what it sums, and the sum.
 _LABEL_AND_SUM = 2
 _NARROW = 4
@@ -51,8 +53,8 @@ def with_no_payments(lines: ir.Table, cells: list[str], headings: dict[str, str]
     Notes
     -----
     A total has no day, and no patient but perhaps its own label; a cell has a word for it («Итого», 合计, Total), or,
-    in a table of more than four columns, there are a label and an amount alone. A title has a single cell, as the
-    heading of a group has, or repeats the headings, as every page of a printed list does.
+    in a table of more than four columns, there is an amount with a label or alone. A title has a single cell that is
+    no amount, as the heading of a group has, or repeats the headings, as every page of a printed list does.
     """
     texts = [lines[name].cast(str).fill_null("") for name in cells]
     filled = sum((one.strip() != "").ifelse(1, 0) for one in texts)
@@ -63,20 +65,23 @@ def with_no_payments(lines: ir.Table, cells: list[str], headings: dict[str, str]
     again = ibis.and_(*[lines[name].cast(str).strip() == heading for name, heading in headings.items()])
     dayless, nobody = lines.visit_date.isnull(), lines.patient_id.isnull()
     labelled = nobody | lines.patient_id.re_search(_PATTERN)
-    label_and_sum = nobody & (lines.filled == _LABEL_AND_SUM) & lines.fault_amount.isnull() & (len(cells) > _NARROW)
+    has_sum = lines.fault_amount.isnull()
+    label_and_sum = nobody & (lines.filled <= _LABEL_AND_SUM) & has_sum & (len(cells) > _NARROW)
     why = ibis.cases(
         (lines.filled.isnull(), ibis.null(str)),
         (lines.filled == 0, "blank"),
         (dayless & ((labelled & said) | label_and_sum), "total"),
-        ((lines.filled <= 1) | again, "title"),
+        (((lines.filled == 1) & ~has_sum) | again, "title"),
         else_=ibis.null(str),
     )
     return lines.mutate(no_payment=why).drop("filled")
 
 
-def told_by_text(line: str, delimiter: str) -> str | None:
-    """Why a line with too few or too many cells is no payment; None if it may be one."""
+def told_by_text(line: str, delimiter: str, *, cut: bool = False) -> str | None:
+    """Why a line with too few or too many cells is no payment; None if it may be one, as one `cut` short may."""
     if _TEXT.match(line):
         return TOTAL
+    if cut:
+        return None
     filled = [cell for cell in line.split(delimiter) if cell.strip(' \u00a0"\r\n')]
     return TITLE if len(filled) == 1 else None

@@ -130,7 +130,12 @@ class Intake:
             self.previous.digest if self.previous else "",
             *(f"{one.name} {one.sha256}" for one in self.inputs),
         ]
-        return Cache(clinic, self.month, "\n".join(depends_on))
+        cache = Cache(clinic, self.month, "\n".join(depends_on))
+        if cache.has("checked"):
+            for one in self.inputs:
+                if isinstance(one, InputTable):
+                    one.opened.rest()
+        return cache
 
     @property
     def _reviewed_merges(self) -> Path | None:
