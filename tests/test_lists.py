@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from rfmkit import Reader
 from rfmkit.publish.audiences import HEADER, audience_csv
-from rfmkit.publish.free_text import harmless_line
+from rfmkit.publish.free_text import (
+    each_harmless,
+    each_harmless_line,
+    each_on_one_line,
+    harmless,
+    harmless_line,
+    on_one_line,
+)
 from rfmkit.publish.lists import COLUMNS, list_csv, list_table, list_xlsx
 
 #: What is calculated, looked up or started by a spreadsheet that takes text for a formula.
@@ -132,6 +139,27 @@ def test_no_text_begins_like_a_formula_wherever_a_reader_cuts_it(text):
             bare = piece.lstrip(' \u00a0"`´‘’“”„«»\u200b')
             assert not bare.startswith(tuple("=+-@\t\r\n＝＋－＠"))
     assert not set("\n\r\t\0") & set(line)
+
+
+#: Texts of whatever a spreadsheet may look at or past, and of what it does not.
+RISKY = st.text(st.sampled_from("=+-@\t\r\n\0＝＋ \u00a0\u200b\u2028\x1c\x85\"'«,;|aя1._"), max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("whole_column", "one_text"),
+    [(each_harmless, harmless), (each_harmless_line, harmless_line), (each_on_one_line, on_one_line)],
+)
+@given(texts=st.lists(RISKY | st.text() | st.none() | st.just("=" + 500 * "a") | st.just(501 * "a")))
+def test_of_a_column_every_text_is_made_as_harmless_as_it_would_be_alone(whole_column, one_text, texts):
+    made = whole_column(pd.Series(texts, dtype=object))
+    expected = [None if text is None else one_text(text) for text in texts]
+    assert made.astype(object).where(made.notna(), None).tolist() == expected
+
+
+def test_a_phone_is_guarded_only_where_more_than_a_phone_follows():
+    phones = ["+79160000000", "+0916000000", "+7916000000a", "+7916\n"]
+    made = each_harmless_line(pd.Series(phones))
+    assert made.tolist() == [phones[0], *map(harmless_line, phones[1:])]
 
 
 def test_an_address_that_begins_like_a_formula_is_guarded_in_the_csv():
