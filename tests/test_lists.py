@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import io
+import re
 import shutil
 import subprocess
+import zipfile
 
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfmkit import Reader
@@ -25,6 +28,7 @@ from rfmkit.publish.free_text import (
     on_one_line,
 )
 from rfmkit.publish.lists import COLUMNS, list_csv, list_table, list_xlsx
+from rfmkit.publish.workbook.book import Column, Sheet, write_book, write_long_table
 
 #: What is calculated, looked up or started by a spreadsheet that takes text for a formula.
 FORMULAS = [
@@ -178,6 +182,56 @@ def test_a_list_holds_its_columns_and_no_other():
         "last_visit",
         "segment",
     ]
+
+
+#: What XML, or Excel in XML, says in other words; "𝄞" takes two places in UTF-16, "会" two in a column.
+WRITTEN_OTHERWISE = st.text(st.sampled_from('&<>"\t\n\r\0\x1f\ufffe \u00a0\u2060_x0041会𝄞a'), max_size=9)
+ROWS = st.lists(
+    st.tuples(
+        WRITTEN_OTHERWISE | st.text(max_size=5) | st.just("_x000D_") | st.none(),
+        st.sampled_from(["North", "North & South", None]),
+        st.dates(dt.date(1900, 2, 1), dt.date(2100, 1, 1)) | st.none(),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def shown(book):
+    """All that a sheet shows: cells with their formats, widths and heights, what is frozen, filtered and printed."""
+    (page,) = openpyxl.load_workbook(io.BytesIO(book))
+    cells = {
+        cell.coordinate: (cell.data_type, cell.value, cell.number_format, cell.alignment.horizontal, cell.font.b)
+        for row in page
+        for cell in row
+        if cell.value is not None
+    }
+    widths = {name: column.width for name, column in page.column_dimensions.items()}
+    heights = {line: row.height for line, row in page.row_dimensions.items() if row.height}
+    return cells, widths, heights, page.freeze_panes, page.auto_filter.ref, page.print_title_rows
+
+
+@settings(deadline=None)
+@given(ROWS, st.lists(st.just("Above"), max_size=2))
+def test_a_table_written_by_columns_is_the_one_written_by_cells(rows, above):
+    frame = pd.DataFrame(rows, columns=["name", "branch", "day"]).astype({"name": "str", "branch": "str"})
+    frame["day"] = pd.to_datetime(frame["day"]).astype("datetime64[us]")
+    columns = [Column("name", "Name"), Column("day", "Day", "date"), Column("branch", "Branch")]
+    sheet = Sheet("List", frame, columns, above=above)
+    by_columns = write_long_table(sheet, title="x", reader=Reader())
+    assert shown(by_columns) == shown(write_book([sheet], title="x", reader=Reader()))
+    assert by_columns == write_long_table(sheet, title="x", reader=Reader())
+
+
+def test_a_long_table_shares_its_texts():
+    """Telephones show no texts that stand in the cells themselves."""
+    listed = list_table(contacts(["Eva", "Eva", "<r>Ida</r>"], ["N", "N", "S"], ["lost"] * 3), Reader())
+    with zipfile.ZipFile(io.BytesIO(list_xlsx(listed, Reader()))) as parts:
+        sheet, texts = (parts.read(f"xl/{name}.xml").decode() for name in ("worksheets/sheet1", "sharedStrings"))
+    assert "inlineStr" not in sheet
+    counts = re.search(r'count="(\d+)" uniqueCount="(\d+)"', texts).groups()
+    assert counts == (str(sheet.count('t="s"')), str(texts.count("<si>")))
+    assert texts.count("&lt;r&gt;Ida&lt;/r&gt;</t>") == texts.count("Ida")
 
 
 def test_whom_only_advertising_may_reach_is_on_no_list():

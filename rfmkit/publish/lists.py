@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rfmkit.publish.audiences import audience_csv
 from rfmkit.publish.free_text import each_harmless_line, each_on_one_line, on_one_line
 from rfmkit.publish.quoted import quoted_csv
-from rfmkit.publish.workbook.book import Column, Sheet, write_book
+from rfmkit.publish.workbook.book import Column, Sheet, write_long_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,7 @@ def list_xlsx(listed: pd.DataFrame, reader: Reader, *, title: str | None = None)
         Column(name, reader.name("column", name), "date" if name == "last_visit" else "text") for name in listed.columns
     ]
     title = on_one_line(title or listed["segment"].iloc[0])
-    return write_book([Sheet(title, listed, columns)], title=title, reader=reader)
+    return write_long_table(Sheet(title, listed, columns), title=title, reader=reader)
 
 
 def _readme(study: Study) -> str:
