@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import hashlib
 import io
+import re
 import shutil
 import subprocess
+import zipfile
 
 import openpyxl
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfmkit import Reader
 from rfmkit.publish.audiences import HEADER, audience_csv
-from rfmkit.publish.free_text import harmless_line
+from rfmkit.publish.free_text import (
+    each_harmless,
+    each_harmless_line,
+    each_on_one_line,
+    harmless,
+    harmless_line,
+    on_one_line,
+)
 from rfmkit.publish.lists import COLUMNS, list_csv, list_table, list_xlsx
+from rfmkit.publish.workbook.book import Column, Sheet, write_book, write_long_table
 
 #: What is calculated, looked up or started by a spreadsheet that takes text for a formula.
 FORMULAS = [
@@ -134,6 +145,27 @@ def test_no_text_begins_like_a_formula_wherever_a_reader_cuts_it(text):
     assert not set("\n\r\t\0") & set(line)
 
 
+#: Texts of whatever a spreadsheet may look at or past, and of what it does not.
+RISKY = st.text(st.sampled_from("=+-@\t\r\n\0＝＋ \u00a0\u200b\u2028\x1c\x85\"'«,;|aя1._"), max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("whole_column", "one_text"),
+    [(each_harmless, harmless), (each_harmless_line, harmless_line), (each_on_one_line, on_one_line)],
+)
+@given(texts=st.lists(RISKY | st.text() | st.none() | st.just("=" + 500 * "a") | st.just(501 * "a")))
+def test_of_a_column_every_text_is_made_as_harmless_as_it_would_be_alone(whole_column, one_text, texts):
+    made = whole_column(pd.Series(texts, dtype=object))
+    expected = [None if text is None else one_text(text) for text in texts]
+    assert made.astype(object).where(made.notna(), None).tolist() == expected
+
+
+def test_a_phone_is_guarded_only_where_more_than_a_phone_follows():
+    phones = ["+79160000000", "+0916000000", "+7916000000a", "+7916\n"]
+    made = each_harmless_line(pd.Series(phones))
+    assert made.tolist() == [phones[0], *map(harmless_line, phones[1:])]
+
+
 def test_an_address_that_begins_like_a_formula_is_guarded_in_the_csv():
     listed = list_table(contacts(["A"], ["B"], ["lost"]).assign(email="=1+1@example.org"), Reader())
     assert rows_of(list_csv(listed))[0]["email"] == "'=1+1@example.org"
@@ -150,6 +182,56 @@ def test_a_list_holds_its_columns_and_no_other():
         "last_visit",
         "segment",
     ]
+
+
+#: What XML, or Excel in XML, says in other words; "𝄞" takes two places in UTF-16, "会" two in a column.
+WRITTEN_OTHERWISE = st.text(st.sampled_from('&<>"\t\n\r\0\x1f\ufffe \u00a0\u2060_x0041会𝄞a'), max_size=9)
+ROWS = st.lists(
+    st.tuples(
+        WRITTEN_OTHERWISE | st.text(max_size=5) | st.just("_x000D_") | st.none(),
+        st.sampled_from(["North", "North & South", None]),
+        st.dates(dt.date(1900, 2, 1), dt.date(2100, 1, 1)) | st.none(),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def shown(book):
+    """All that a sheet shows: cells with their formats, widths and heights, what is frozen, filtered and printed."""
+    (page,) = openpyxl.load_workbook(io.BytesIO(book))
+    cells = {
+        cell.coordinate: (cell.data_type, cell.value, cell.number_format, cell.alignment.horizontal, cell.font.b)
+        for row in page
+        for cell in row
+        if cell.value is not None
+    }
+    widths = {name: column.width for name, column in page.column_dimensions.items()}
+    heights = {line: row.height for line, row in page.row_dimensions.items() if row.height}
+    return cells, widths, heights, page.freeze_panes, page.auto_filter.ref, page.print_title_rows
+
+
+@settings(deadline=None)
+@given(ROWS, st.lists(st.just("Above"), max_size=2))
+def test_a_table_written_by_columns_is_the_one_written_by_cells(rows, above):
+    frame = pd.DataFrame(rows, columns=["name", "branch", "day"]).astype({"name": "str", "branch": "str"})
+    frame["day"] = pd.to_datetime(frame["day"]).astype("datetime64[us]")
+    columns = [Column("name", "Name"), Column("day", "Day", "date"), Column("branch", "Branch")]
+    sheet = Sheet("List", frame, columns, above=above)
+    by_columns = write_long_table(sheet, title="x", reader=Reader())
+    assert shown(by_columns) == shown(write_book([sheet], title="x", reader=Reader()))
+    assert by_columns == write_long_table(sheet, title="x", reader=Reader())
+
+
+def test_a_long_table_shares_its_texts():
+    """Telephones show no texts that stand in the cells themselves."""
+    listed = list_table(contacts(["Eva", "Eva", "<r>Ida</r>"], ["N", "N", "S"], ["lost"] * 3), Reader())
+    with zipfile.ZipFile(io.BytesIO(list_xlsx(listed, Reader()))) as parts:
+        sheet, texts = (parts.read(f"xl/{name}.xml").decode() for name in ("worksheets/sheet1", "sharedStrings"))
+    assert "inlineStr" not in sheet
+    counts = re.search(r'count="(\d+)" uniqueCount="(\d+)"', texts).groups()
+    assert counts == (str(sheet.count('t="s"')), str(texts.count("<si>")))
+    assert texts.count("&lt;r&gt;Ida&lt;/r&gt;</t>") == texts.count("Ida")
 
 
 def test_whom_only_advertising_may_reach_is_on_no_list():

@@ -163,9 +163,9 @@ def usual_branch(lines: Rows) -> pd.Series:
     """
     lines = as_table(lines, "patient_id", "visit_date", "amount")
     there = lines.filter(lines.branch.notnull() & (lines.amount >= 0))
-    counted = there.group_by("patient_id", "branch").aggregate(
-        days=there.visit_date.nunique(), last=there.visit_date.max()
-    )
+    # Engines count distinct rows in half the time of distinct values of each of many small groups.
+    there = there.select("patient_id", "branch", "visit_date").distinct()
+    counted = there.group_by("patient_id", "branch").aggregate(days=there.count(), last=there.visit_date.max())
     best_first = ibis.window(
         group_by="patient_id", order_by=[counted.days.desc(), counted["last"].desc(), counted.branch]
     )
@@ -198,13 +198,13 @@ def contact_table(
         whoever came last, then by id.
     """
     known = contacts[contacts.notna().any(axis=1)]
-    rows = patients[patients["patient_id"].isin(known.index)]
+    rows = patients[known.index.get_indexer(patients["patient_id"]) >= 0]
     rows = rows.sort_values("patient_id").sort_values(
         ["value_at_risk", "last_visit"], ascending=False, kind="stable", ignore_index=True
     )
-    ids = rows["patient_id"]
+    ids = pd.Index(rows["patient_id"])
     names = people.set_index("patient_id")["name"] if "name" in people else pd.Series(dtype="str")
     table = rows[["patient_id", "segment", "last_visit"]].assign(
-        name=ids.map(names), branch=ids.map(branches) if branches is not None else None
+        name=names.reindex(ids).array, branch=branches.reindex(ids).array if branches is not None else None
     )
     return table.join(known, on="patient_id")

@@ -44,22 +44,20 @@ def audience_csv(contacts: pd.DataFrame) -> bytes:
     import pandas as pd
 
     missing = pd.Series(None, contacts.index, dtype="str")
-    phones, emails = (contacts.get(name, missing).astype("str") for name in ("ads_phone", "ads_email"))
-    prints = pd.DataFrame(
-        {
-            "email": _fingerprints(emails.str.strip().str.lower()),
-            "phone": _fingerprints(phones),
-            "digits": _fingerprints(phones.str.removeprefix("+")),
-        }
+    texts = pd.DataFrame(
+        {name: contacts.get(name, missing).astype("str").fillna("") for name in ("ads_email", "ads_phone")}
     )
-    prints = prints[prints.ne("").any(axis=1)].drop_duplicates().sort_values(list(prints))
-    if prints.empty:
+    texts["ads_email"] = texts["ads_email"].str.strip().str.lower()
+    # Before they are hashed: of two that differ, the fingerprints differ too.
+    texts = texts[texts.ne("").any(axis=1)].drop_duplicates()
+    if texts.empty:
         return b""
-    return "\r\n".join([HEADER, *(prints["email"] + "," + prints["phone"] + "," + prints["digits"]), ""]).encode(
-        "ascii"
-    )
+    emails, phones = (texts[name] for name in texts)
+    columns = (map(_fingerprint, column) for column in (emails, phones, phones.str.removeprefix("+")))
+    # A comma is less than any digit, and all fingerprints are of one length: lines sort as their fingerprints do.
+    return "\r\n".join([HEADER, *sorted(map(",".join, zip(*columns, strict=True))), ""]).encode("ascii")
 
 
-def _fingerprints(texts: pd.Series) -> pd.Series:
-    """SHA-256 of each text, "" where there is none."""
-    return texts.fillna("").map(lambda text: hashlib.sha256(text.encode("utf-8")).hexdigest() if text else "")
+def _fingerprint(text: str) -> str:
+    """SHA-256 of a text, "" where there is none."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest() if text else ""

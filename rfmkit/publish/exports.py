@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
-from rfmkit.publish.free_text import harmless
+from rfmkit.publish.free_text import each_harmless
+from rfmkit.publish.quoted import quoted_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,16 +66,7 @@ def tags_csv(tags: pd.DataFrame) -> bytes:
 
 
 def _private_csv(frame: pd.DataFrame) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(frame.columns)
-    for row in frame.itertuples(index=False):
-        writer.writerow([_harmless(value) for value in row])
-    # With a byte order mark: spreadsheets take a file without one for the system's old encoding.
-    return text.getvalue().encode("utf-8-sig")
-
-
-def _harmless(value: object) -> str:
-    import pandas as pd
-
-    return "" if pd.isna(value) else harmless(str(value))
+    texts = {
+        name: values if values.dtype == "str" else values.map(str, na_action="ignore") for name, values in frame.items()
+    }
+    return quoted_csv(frame.assign(**{name: each_harmless(values) for name, values in texts.items()}))

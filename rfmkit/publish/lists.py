@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from typing import TYPE_CHECKING
 
 from rfmkit.publish.audiences import audience_csv
-from rfmkit.publish.free_text import harmless_line, on_one_line
-from rfmkit.publish.workbook.book import Column, Sheet, write_book
+from rfmkit.publish.free_text import each_harmless_line, each_on_one_line, on_one_line
+from rfmkit.publish.quoted import quoted_csv
+from rfmkit.publish.workbook.book import Column, Sheet, write_long_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +21,6 @@ COLUMNS = ("patient_id", "name", "sms_phone", "call_phone", "email", "last_visit
 #: Under which name of `COLUMNS` the contact of a channel stands.
 _CONTACTS = {"sms": "sms_phone", "phone": "call_phone", "email": "email"}
 _FREE_TEXTS = ("patient_id", "name", "branch")
-_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 
 
 def lists(study: Study) -> dict[str, bytes]:
@@ -43,17 +40,18 @@ def lists(study: Study) -> dict[str, bytes]:
     """
     files = {}
     if not withheld(study).get("lists"):
-        for key, contacts in study.contact_table.groupby("segment", sort=True):
+        table = study.contact_table
+        for key, contacts in table.groupby("segment", sort=True):
             files |= _both_forms(f"segment_{key}", contacts, study.reader.name("segment", key), study.reader)
             if audience := audience_csv(contacts):
                 files[f"audience_{key}.csv"] = audience
-        files |= _follow_up(study)
+        files |= _follow_up(study, table)
     return files | {README: _readme(study).encode("utf-8-sig")}
 
 
-def _follow_up(study: Study) -> dict[str, bytes]:
+def _follow_up(study: Study, table: pd.DataFrame) -> dict[str, bytes]:
     """The lists of the tags and groups that the clinic file names, those who are newly tagged first."""
-    files, table, reader = {}, study.contact_table, study.reader
+    files, reader = {}, study.reader
     for key in study.clinic.lists.follow_up:
         kind = "tag" if key in study.clinic.tags else "segment"
         if kind == "segment" or study.part("tags").ok:
@@ -101,24 +99,16 @@ def list_table(contacts: pd.DataFrame, reader: Reader) -> pd.DataFrame:
     rows = contacts[contacts[there].notna().any(axis=1)]
     always = {*there, "segment"}
     rows = rows[[name for name in COLUMNS if name in rows and (name in always or rows[name].notna().any())]]
-    texts = {name: rows[name].map(on_one_line, na_action="ignore") for name in _FREE_TEXTS if name in rows}
-    return rows.assign(**texts, segment=[on_one_line(reader.name("segment", key)) for key in rows["segment"]])
+    texts = {name: each_on_one_line(rows[name]) for name in _FREE_TEXTS if name in rows}
+    names = {key: on_one_line(reader.name("segment", key)) for key in rows["segment"].unique()}
+    return rows.assign(**texts, segment=rows["segment"].map(names))
 
 
 def list_csv(listed: pd.DataFrame) -> bytes:
     """A list for the programs that send: every cell quoted, phones in E.164 as they are, days as ``YYYY-MM-DD``."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(listed.columns)
     days = {"last_visit": listed["last_visit"].dt.strftime("%Y-%m-%d")} if "last_visit" in listed else {}
-    for row in listed.assign(**days).astype(object).where(listed.notna(), "").itertuples(index=False):
-        writer.writerow([_cell(value) for value in row])
-    return text.getvalue().encode("utf-8-sig")
-
-
-def _cell(text: str) -> str:
-    """A phone stays as it is: it begins with a plus, and only digits follow. An address may begin like a formula."""
-    return text if _E164.fullmatch(text) else harmless_line(text)
+    texts = listed.assign(**days)
+    return quoted_csv(texts.assign(**{name: each_harmless_line(values) for name, values in texts.items()}))
 
 
 def list_xlsx(listed: pd.DataFrame, reader: Reader, *, title: str | None = None) -> bytes:
@@ -127,7 +117,7 @@ def list_xlsx(listed: pd.DataFrame, reader: Reader, *, title: str | None = None)
         Column(name, reader.name("column", name), "date" if name == "last_visit" else "text") for name in listed.columns
     ]
     title = on_one_line(title or listed["segment"].iloc[0])
-    return write_book([Sheet(title, listed, columns)], title=title, reader=reader)
+    return write_long_table(Sheet(title, listed, columns), title=title, reader=reader)
 
 
 def _readme(study: Study) -> str:

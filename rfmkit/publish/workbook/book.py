@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rfmkit.errors import Problem, RfmkitError
 from rfmkit.present.wording import JOINER
-from rfmkit.publish.workbook.measures import BUTTON, LINE, heading_lines, heading_width, lines, width
+from rfmkit.publish.workbook.measures import BUTTON, LINE, heading_lines, heading_width, lines, widest, width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +101,32 @@ def write_book(sheets: Sequence[Sheet], *, title: str, reader: Reader) -> bytes:
     bytes
         The same sheets give the same bytes.
     """
+    return _book(sheets, _Page, title=title, reader=reader)
+
+
+def write_long_table(sheet: Sheet, *, title: str, reader: Reader) -> bytes:
+    """Write a sheet of very many rows: what `write_book` writes, in a fraction of the time.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        Of texts ("text") and days ("date") alone, with a row at least, and with nothing below or marked.
+    title, reader
+        As for `write_book`.
+
+    Returns
+    -------
+    bytes
+        The same sheet gives the same bytes.
+    """
+    from rfmkit.publish.workbook.long_table import with_rows
+
+    page_with_sample = _book([sheet], _LongPage, title=title, reader=reader)
+    frame = sheet.frame[[column.name for column in sheet.columns]]
+    return with_rows(page_with_sample, frame, _heading_line(sheet) + 2)
+
+
+def _book(sheets: Sequence[Sheet], page: type[_Page], *, title: str, reader: Reader) -> bytes:
     import xlsxwriter
 
     content = io.BytesIO()
@@ -108,9 +134,14 @@ def write_book(sheets: Sequence[Sheet], *, title: str, reader: Reader) -> bytes:
     book.set_properties({"title": title, "created": _CREATED})
     formats = _formats(book, reader)
     for name, sheet in zip(sheet_names([sheet.title for sheet in sheets]), sheets, strict=True):
-        _Page(book.add_worksheet(name), sheet, formats, reader).write()
+        page(book.add_worksheet(name), sheet, formats, reader).write()
     book.close()
     return content.getvalue()
+
+
+def _heading_line(sheet: Sheet) -> int:
+    """In which row the headings stand, the first of all being 0."""
+    return len(sheet.above) + bool(sheet.above)
 
 
 def sheet_names(titles: Sequence[str]) -> list[str]:
@@ -177,7 +208,7 @@ class _Page:
 
     def __init__(self, page, sheet: Sheet, formats: dict, reader: Reader):
         self.page, self.sheet, self.formats, self.reader = page, sheet, formats, reader
-        self.first = len(sheet.above) + bool(sheet.above)
+        self.first = _heading_line(sheet)
         self.widths = [min(_WIDEST, heading_width(column.heading)) for column in sheet.columns]
 
     def write(self) -> None:
@@ -188,12 +219,12 @@ class _Page:
         for place, column in enumerate(columns):
             form = {"text": "heading", "prose": "prose heading"}.get(column.form, "number heading")
             self._text(self.first, place, column.heading, form)
-        rows = self.sheet.frame.to_dict("records")
-        for line, row in enumerate(rows):
+        rows = self._rows()
+        for line, row in rows.items():
             for place, column in enumerate(columns):
                 form = "marked" if (line, column.name) in self.sheet.marked else self._form(row, column)
                 self._value(self.first + 1 + line, place, row[column.name], form)
-        last = self.first + len(rows)
+        last = self.first + len(self.sheet.frame)
         page.autofilter(self.first, 0, last, len(columns) - 1)
         for place, room in enumerate(self.widths):
             page.set_column(place, place, room)
@@ -201,15 +232,19 @@ class _Page:
         for line, (term, text) in enumerate(self.sheet.below, start=last + 2):
             self._below(line, term, text)
 
-    def _make_room(self, rows: list[dict]) -> None:
+    def _rows(self) -> dict[int, dict]:
+        """The rows by their place in the table."""
+        return dict(enumerate(self.sheet.frame.to_dict("records")))
+
+    def _make_room(self, rows: dict[int, dict]) -> None:
         """Rows as high as their texts: not every program does it by itself, and few do it for Chinese ones."""
         columns = self.sheet.columns
         headings = [heading_lines(column.heading, room) for column, room in zip(columns, self.widths, strict=True)]
         self.page.set_row(self.first, LINE * max(headings))
         prose = [column.name for column in columns if column.form == "prose"]
-        for line, row in enumerate(rows if prose else [], start=self.first + 1):
+        for line, row in rows.items() if prose else ():
             most = max(lines(row[name], _PROSE) if isinstance(row[name], str) else 1 for name in prose)
-            self.page.set_row(line, LINE * most)
+            self.page.set_row(self.first + 1 + line, LINE * most)
 
     def _lay_out(self) -> None:
         self.page.freeze_panes(self.first + 1, 1)
@@ -256,3 +291,15 @@ class _Page:
         if code:
             where = f"a workbook, {self.sheet.title}"
             raise RfmkitError(Problem(where, "a table does not fit", "This is a fault of rfmkit's."))
+
+
+class _LongPage(_Page):
+    """A sheet on which one row stands for all of them, as wide as they are, in the place of the first and the last."""
+
+    def _rows(self) -> dict[int, dict]:
+        frame = self.sheet.frame
+        sample = {
+            column.name: frame[column.name].max() if column.form == "date" else "x" * widest(frame[column.name])
+            for column in self.sheet.columns
+        }
+        return {0: sample, len(frame) - 1: sample}

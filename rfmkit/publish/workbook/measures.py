@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
+
+from rfmkit.publish.columnwise import texts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The height of a line, in points: Chinese type needs more than the usual 15.
 LINE = 16.5
@@ -11,7 +17,7 @@ LINE = 16.5
 BUTTON = 2
 _BOLD, _PLAIN = 1.15, 1.1
 _NARROWEST = 11
-_BEFORE_CHINESE = 0x2E7F
+_BEFORE_CHINESE, _CHINESE = 0x2E7F, r"[\x{2e80}-\x{10ffff}]"
 #: A Chinese line breaks at any sign, others between words.
 _WORDS = re.compile(r"[^\s\u2e80-\uffff]+|[\u2e80-\uffff]")
 
@@ -19,6 +25,14 @@ _WORDS = re.compile(r"[^\s\u2e80-\uffff]+|[\u2e80-\uffff]")
 def width(text: str) -> int:
     """Columns a text takes: a Chinese character takes two."""
     return sum(2 if ord(sign) > _BEFORE_CHINESE else 1 for sign in text)
+
+
+def widest(texts: pd.Series) -> int:
+    """Columns that the widest text of many takes."""
+    import pyarrow.compute as pc
+
+    known = texts_of(texts)
+    return pc.max(pc.add(pc.utf8_length(known), pc.count_substring_regex(known, _CHINESE))).as_py() or 0
 
 
 def heading_width(heading: str) -> int:
