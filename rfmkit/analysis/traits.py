@@ -6,7 +6,7 @@ counted, not lines, since one patient's lines are alike and would pass for proof
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import ibis
 import ibis.expr.types as ir
@@ -17,6 +17,8 @@ from rfmkit.rows import Rows, as_table
 
 #: The share of wrong claims that the tests allow among all claims of a table.
 MOST_WRONG = 0.05
+#: The kinds whose items a line names, and the column that does.
+_NAMED = {"service": "service", "first_service": "service", "category": "category", "branch": "branch"}
 #: Of these a patient may have several; of every other kind exactly one.
 SEVERAL = ("service", "category", "first_service")
 _HOUR = r"(\d{1,2}):\d{2}"
@@ -40,11 +42,22 @@ def traits_of(transactions: Rows) -> ir.Table:
         on the first day; and the patient's usual ``branch, weekday`` ("0" is Monday), ``hour`` ("0" to "23", in which
         the first line of the day stands): that of most visits, of those that are equal the latest.
     """
+    return traits_of_numbers(sales_with_habits(transactions))
+
+
+def sales_with_habits(transactions: Rows) -> ir.Table:
+    """The lines that are no refunds, with those columns alone that traits are made of."""
     lines = as_table(transactions, "patient_id", "visit_date", "amount").filter(lambda line: line.amount >= 0)
+    told = [name for name in ("service", "category", "branch", "visit_time") if name in lines.columns]
+    return lines.select("patient_id", "visit_date", *told)
+
+
+def traits_of_numbers(lines: ir.Table) -> ir.Table:
+    """`traits_of` lines as `sales_with_habits` gives them, in which patients and names may be `numbered`."""
     kinds = [_taken(lines, name) for name in ("service", "category") if name in lines.columns]
     if "service" in lines.columns:
-        first = lines.group_by("patient_id").mutate(first_day=lines.visit_date.min())
-        kinds.append(_taken(first.filter(first.visit_date == first.first_day), "service", kind="first_service"))
+        first = lines.group_by("patient_id").aggregate(visit_date=lines.visit_date.min())
+        kinds.append(_taken(lines.semi_join(first, ["patient_id", "visit_date"]), "service", kind="first_service"))
     if "branch" in lines.columns:
         kinds.append(_usual(lines.mutate(item=lines.branch), "branch"))
     kinds.append(_usual(lines.mutate(item=_weekday(lines)), "weekday"))
@@ -56,8 +69,8 @@ def traits_of(transactions: Rows) -> ir.Table:
 
 
 def _taken(lines: ir.Table, column: str, *, kind: str = "") -> ir.Table:
-    taken = lines.filter(lines[column].notnull())
-    return taken.select("patient_id", kind=ibis.literal(kind or column), item=taken[column]).distinct()
+    taken = lines.filter(lines[column].notnull()).select("patient_id", item=column).distinct()
+    return taken.select("patient_id", kind=ibis.literal(kind or column), item=taken.item.cast("string"))
 
 
 def _weekday(lines: ir.Table) -> ir.StringColumn:
@@ -66,14 +79,12 @@ def _weekday(lines: ir.Table) -> ir.StringColumn:
 
 def _usual(rows: ir.Table, kind: str) -> ir.Table:
     """Each patient's item of most days."""
-    rows = rows.filter(rows.item.notnull()).select("patient_id", "visit_date", "item")
-    counted = rows.group_by(["patient_id", "item"]).aggregate(
-        days=rows.visit_date.nunique(), last=rows.visit_date.max()
-    )
+    rows = rows.filter(rows.item.notnull()).select("patient_id", "visit_date", "item").distinct()
+    counted = rows.group_by(["patient_id", "item"]).aggregate(days=rows.count(), last=rows.visit_date.max())
     order = [counted.days.desc(), counted["last"].desc(), counted.item]
     place = ibis.row_number().over(group_by=counted.patient_id, order_by=order)
     first = counted.mutate(place=place).filter(lambda row: row.place == 0)
-    return first.select("patient_id", kind=ibis.literal(kind), item=first.item)
+    return first.select("patient_id", kind=ibis.literal(kind), item=first.item.cast("string"))
 
 
 def _hour_of(written: ir.StringColumn) -> ir.IntegerColumn:
@@ -93,21 +104,42 @@ def count_traits(traits: ir.Table, members: pd.DataFrame) -> pd.DataFrame:
     traits : ibis.Table
         As `traits_of` gives them.
     members : pandas.DataFrame
-        One row a patient: ``patient_id, group, known``: whether the first visit is known (else none is the first).
+        One row a patient: what the traits name a patient by; ``known``: whether the first visit is known (else none is
+        the first); and ``group``, or several columns whose combinations are the groups.
 
     Returns
     -------
     pandas.DataFrame
-        ``group, kind, item, patients`` (who have it), ``of`` (of whom that kind is known at all). Items that nobody in
-        a group has are left out.
+        ``group`` (or the several), ``kind, item, patients`` (who have it), ``of`` (of whom that kind is known at all).
+        Items that nobody in a group has are left out.
     """
-    who = ibis.memtable(members[["patient_id", "group", "known"]])
-    told = traits.join(who, "patient_id")
-    told = told.filter((told.kind != "first_service") | told.known)
-    counts = told.group_by(["group", "kind", "item"]).aggregate(patients=told.count())
-    of = told.select("patient_id", "group", "kind").distinct()
-    of = of.group_by(["group", "kind"]).aggregate(of=of.count())
-    return counts.execute().merge(of.execute(), on=["group", "kind"])
+    who, (patient,) = ibis.memtable(members), members.columns.intersection(traits.columns)
+    group = [name for name in members if name not in (patient, "known")]
+
+    def count(rows: ir.Table, name: str, by: list[str]) -> pd.DataFrame:
+        told = rows.join(who, patient)
+        told = told.filter((told.kind != "first_service") | told.known)
+        return told.group_by([*group, *by]).aggregate(told.count().name(name)).execute()
+
+    of = count(traits.select(patient, "kind").distinct(), "of", ["kind"])
+    return count(traits, "patients", ["kind", "item"]).merge(of, on=[*group, "kind"])
+
+
+def names_in(sales: ir.Table) -> dict[str, pd.Index]:
+    """The services, categories and branches that lines name, in the order in which they may be numbered."""
+    columns = [name for name in ("service", "category", "branch") if name in sales.columns]
+    found = {name: sales.filter(sales[name].notnull()).select(name).distinct().execute()[name] for name in columns}
+    return {name: pd.Index(sorted(those), dtype="str") for name, those in found.items()}
+
+
+def with_names(counts: pd.DataFrame, names: Mapping[str, pd.Index]) -> pd.DataFrame:
+    """Counts as `count_traits` gives them, with names in the place of their numbers among `names`."""
+    item = counts["item"].copy()
+    for kind, column in _NAMED.items():
+        numbers = item[counts["kind"] == kind]
+        if len(numbers):
+            item[numbers.index] = names[column][numbers.astype("int64")]
+    return counts.assign(item=item)
 
 
 def count_cohorts(group: pd.Series, cohort: pd.Series) -> pd.DataFrame:
