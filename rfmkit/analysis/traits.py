@@ -54,13 +54,16 @@ def sales_with_habits(transactions: Rows) -> ir.Table:
 
 def traits_of_numbers(lines: ir.Table) -> ir.Table:
     """`traits_of` lines as `sales_with_habits` gives them, in which patients and names may be `numbered`."""
-    kinds = [_taken(lines, name) for name in ("service", "category") if name in lines.columns]
+    kinds = []
     if "service" in lines.columns:
-        first = lines.group_by("patient_id").aggregate(visit_date=lines.visit_date.min())
-        kinds.append(_taken(lines.semi_join(first, ["patient_id", "visit_date"]), "service", kind="first_service"))
+        taken = _taken(lines, "service")
+        first = taken.group_by("patient_id").aggregate(visit_date=taken.visit_date.min())
+        kinds += [_told(taken, "service"), _told(taken.semi_join(first, ["patient_id", "visit_date"]), "first_service")]
+    if "category" in lines.columns:
+        kinds.append(_told(_taken(lines, "category"), "category"))
     if "branch" in lines.columns:
         kinds.append(_usual(lines.mutate(item=lines.branch), "branch"))
-    kinds.append(_usual(lines.mutate(item=_weekday(lines)), "weekday"))
+    kinds.append(_usual(lines.mutate(item=lines.visit_date.day_of_week.index().cast("int64")), "weekday"))
     if "visit_time" in lines.columns:
         hours = lines.mutate(hour=_hour_of(lines.visit_time.cast("string")))
         days = hours.group_by(["patient_id", "visit_date"]).aggregate(hour=hours.hour.min())
@@ -68,13 +71,15 @@ def traits_of_numbers(lines: ir.Table) -> ir.Table:
     return ibis.union(*kinds) if len(kinds) > 1 else kinds[0]
 
 
-def _taken(lines: ir.Table, column: str, *, kind: str = "") -> ir.Table:
-    taken = lines.filter(lines[column].notnull()).select("patient_id", item=column).distinct()
-    return taken.select("patient_id", kind=ibis.literal(kind or column), item=taken.item.cast("string"))
+def _taken(lines: ir.Table, column: str) -> ir.Table:
+    """What each patient has ever taken, and when first; also what has no name."""
+    taken = lines.mutate(item=lines[column]).group_by(["patient_id", "item"])
+    return taken.aggregate(visit_date=lines.visit_date.min())
 
 
-def _weekday(lines: ir.Table) -> ir.StringColumn:
-    return lines.visit_date.day_of_week.index().cast("int64").cast("string")
+def _told(rows: ir.Table, kind: str) -> ir.Table:
+    named = rows.filter(rows.item.notnull())
+    return named.select("patient_id", kind=ibis.literal(kind), item=named.item.cast("string"))
 
 
 def _usual(rows: ir.Table, kind: str) -> ir.Table:
@@ -83,8 +88,7 @@ def _usual(rows: ir.Table, kind: str) -> ir.Table:
     counted = rows.group_by(["patient_id", "item"]).aggregate(days=rows.count(), last=rows.visit_date.max())
     order = [counted.days.desc(), counted["last"].desc(), counted.item]
     place = ibis.row_number().over(group_by=counted.patient_id, order_by=order)
-    first = counted.mutate(place=place).filter(lambda row: row.place == 0)
-    return first.select("patient_id", kind=ibis.literal(kind), item=first.item.cast("string"))
+    return _told(counted.mutate(place=place).filter(lambda row: row.place == 0), kind)
 
 
 def _hour_of(written: ir.StringColumn) -> ir.IntegerColumn:
