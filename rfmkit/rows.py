@@ -174,3 +174,8 @@ def write_rows(table: ir.Table, path: PathLike) -> None:
     backend = table.get_backend()
     with engine_faults():
         table.to_parquet(path, **(_PARQUET if backend.name == "duckdb" else {}))
+
+
+def read_rows(path: PathLike) -> ir.Table:
+    """Read what `write_rows` wrote, its types as they were."""
+    return _engine().read_parquet(path)

@@ -108,8 +108,8 @@ def count_traits(traits: ir.Table, members: pd.DataFrame) -> pd.DataFrame:
     traits : ibis.Table
         As `traits_of` gives them.
     members : pandas.DataFrame
-        One row a patient: what the traits name a patient by; ``known``: whether the first visit is known (else none is
-        the first); and ``group``, or several columns whose combinations are the groups.
+        One row a patient: ``patient_id``; ``known``: whether the first visit is known (else none is the first); and
+        ``group``, or several columns whose combinations are the groups.
 
     Returns
     -------
@@ -117,15 +117,15 @@ def count_traits(traits: ir.Table, members: pd.DataFrame) -> pd.DataFrame:
         ``group`` (or the several), ``kind, item, patients`` (who have it), ``of`` (of whom that kind is known at all).
         Items that nobody in a group has are left out.
     """
-    who, (patient,) = ibis.memtable(members), members.columns.intersection(traits.columns)
-    group = [name for name in members if name not in (patient, "known")]
+    who = ibis.memtable(members)
+    group = [name for name in members if name not in ("patient_id", "known")]
 
     def count(rows: ir.Table, name: str, by: list[str]) -> pd.DataFrame:
-        told = rows.join(who, patient)
+        told = rows.join(who, "patient_id")
         told = told.filter((told.kind != "first_service") | told.known)
         return told.group_by([*group, *by]).aggregate(told.count().name(name)).execute()
 
-    of = count(traits.select(patient, "kind").distinct(), "of", ["kind"])
+    of = count(traits.select("patient_id", "kind").distinct(), "of", ["kind"])
     return count(traits, "patients", ["kind", "item"]).merge(of, on=[*group, "kind"])
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from rfmkit.cache import kept
 from rfmkit.study.intake import Intake
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 
 class Portraits(Intake):
@@ -76,14 +72,11 @@ class Portraits(Intake):
 
         rows, sales = self._described, sales_with_habits(self.transactions)
         names = names_in(sales)
-
-        def traits() -> ir.Table:
-            numbers = numbered(sales, {"patient_id": rows["patient_id"], **names})
-            return traits_of_numbers(numbers).rename(patient="patient_id")
-
+        numbers = self._rows("numbers", lambda: numbered(sales, {"patient_id": rows["patient_id"], **names}))
+        traits = self._rows("traits", lambda: traits_of_numbers(numbers))
         divisions = rows[["segment", "cohort"]].dropna(axis="columns", how="all")
-        members = divisions.assign(patient=range(len(rows)), known=self.known)
-        counts = count_traits(self._rows("traits", traits), members)
+        members = divisions.assign(patient_id=range(len(rows)), known=self.known)
+        counts = count_traits(traits, members)
         return with_names(counts, names)
 
     def _traits(self, division: str, groups: list[str]) -> pd.DataFrame:
