@@ -42,7 +42,7 @@ def traits_of(transactions: Rows) -> ir.Table:
         on the first day; and the patient's usual ``branch, weekday`` ("0" is Monday), ``hour`` ("0" to "23", in which
         the first line of the day stands): that of most visits, of those that are equal the latest.
     """
-    return traits_of_numbers(sales_with_habits(transactions))
+    return _traits(sales_with_habits(transactions), "string")
 
 
 def sales_with_habits(transactions: Rows) -> ir.Table:
@@ -53,7 +53,11 @@ def sales_with_habits(transactions: Rows) -> ir.Table:
 
 
 def traits_of_numbers(lines: ir.Table) -> ir.Table:
-    """`traits_of` lines as `sales_with_habits` gives them, in which patients and names may be `numbered`."""
+    """`traits_of` lines as `sales_with_habits` gives them, in which patients and what is named are `numbered`."""
+    return _traits(lines, "int32")
+
+
+def _traits(lines: ir.Table, items: str) -> ir.Table:
     kinds = []
     if "service" in lines.columns:
         taken = _taken(lines, "service")
@@ -68,6 +72,7 @@ def traits_of_numbers(lines: ir.Table) -> ir.Table:
         hours = lines.mutate(hour=_hour_of(lines.visit_time.cast("string")))
         days = hours.group_by(["patient_id", "visit_date"]).aggregate(hour=hours.hour.min())
         kinds.append(_usual(days.mutate(item=days.hour.cast("string")), "hour"))
+    kinds = [kind.mutate(item=kind.item.cast(items)) for kind in kinds]
     return ibis.union(*kinds) if len(kinds) > 1 else kinds[0]
 
 
@@ -79,7 +84,7 @@ def _taken(lines: ir.Table, column: str) -> ir.Table:
 
 def _told(rows: ir.Table, kind: str) -> ir.Table:
     named = rows.filter(rows.item.notnull())
-    return named.select("patient_id", kind=ibis.literal(kind), item=named.item.cast("string"))
+    return named.select("patient_id", kind=ibis.literal(kind), item=named.item)
 
 
 def _usual(rows: ir.Table, kind: str) -> ir.Table:
@@ -117,16 +122,18 @@ def count_traits(traits: ir.Table, members: pd.DataFrame) -> pd.DataFrame:
         ``group`` (or the several), ``kind, item, patients`` (who have it), ``of`` (of whom that kind is known at all).
         Items that nobody in a group has are left out.
     """
-    who = ibis.memtable(members)
     group = [name for name in members if name not in ("patient_id", "known")]
+    groups = members[group].drop_duplicates(ignore_index=True).assign(number=lambda each: each.index)
+    who = ibis.memtable(members.merge(groups, on=group)[["patient_id", "known", "number"]])
 
     def count(rows: ir.Table, name: str, by: list[str]) -> pd.DataFrame:
         told = rows.join(who, "patient_id")
         told = told.filter((told.kind != "first_service") | told.known)
-        return told.group_by([*group, *by]).aggregate(told.count().name(name)).execute()
+        return told.group_by(["number", *by]).aggregate(told.count().name(name)).execute()
 
     of = count(traits.select("patient_id", "kind").distinct(), "of", ["kind"])
-    return count(traits, "patients", ["kind", "item"]).merge(of, on=[*group, "kind"])
+    counts = count(traits, "patients", ["kind", "item"]).merge(of, on=["number", "kind"])
+    return groups.merge(counts, on="number").drop(columns="number")
 
 
 def names_in(sales: ir.Table) -> dict[str, pd.Index]:
@@ -138,11 +145,11 @@ def names_in(sales: ir.Table) -> dict[str, pd.Index]:
 
 def with_names(counts: pd.DataFrame, names: Mapping[str, pd.Index]) -> pd.DataFrame:
     """Counts as `count_traits` gives them, with names in the place of their numbers among `names`."""
-    item = counts["item"].copy()
+    item = counts["item"].astype("str")
     for kind, column in _NAMED.items():
         numbers = item[counts["kind"] == kind]
         if len(numbers):
-            item[numbers.index] = names[column][numbers.astype("int64")]
+            item[numbers.index] = names[column][counts.loc[numbers.index, "item"]]
     return counts.assign(item=item)
 
 
