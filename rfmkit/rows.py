@@ -7,7 +7,7 @@ import errno
 import functools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Union
@@ -85,6 +85,22 @@ def as_table(rows: Rows, *needed: str) -> ir.Table:
     return table.mutate(**wrong) if wrong else table
 
 
+def numbered(table: ir.Table, names: Mapping[str, pd.Index]) -> ir.Table:
+    """Put in the place of text its number among some names, from 0; what is none of them is missing.
+
+    Numbers are grouped, joined and handed over several times faster than text.
+    """
+    import ibis
+    import pandas as pd
+
+    for column, known in names.items():
+        numbers = ibis.memtable(
+            pd.DataFrame({"name": known, "number": pd.RangeIndex(len(known))}).astype({"number": "int32"})
+        )
+        table = table.left_join(numbers, table[column] == numbers.name).drop(column, "name").rename({column: "number"})
+    return table
+
+
 def _check_frame(rows: pd.DataFrame, needed: tuple[str, ...]) -> None:
     """Refuse a frame whose rows would be lost or misread; the engine's own words would quote them."""
     from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype, is_object_dtype
@@ -158,3 +174,8 @@ def write_rows(table: ir.Table, path: PathLike) -> None:
     backend = table.get_backend()
     with engine_faults():
         table.to_parquet(path, **(_PARQUET if backend.name == "duckdb" else {}))
+
+
+def read_rows(path: PathLike) -> ir.Table:
+    """Read what `write_rows` wrote, its types as they were."""
+    return _engine().read_parquet(path)

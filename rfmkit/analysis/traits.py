@@ -6,7 +6,7 @@ counted, not lines, since one patient's lines are alike and would pass for proof
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import ibis
 import ibis.expr.types as ir
@@ -17,6 +17,8 @@ from rfmkit.rows import Rows, as_table
 
 #: The share of wrong claims that the tests allow among all claims of a table.
 MOST_WRONG = 0.05
+#: The kinds whose items a line names, and the column that does.
+_NAMED = {"service": "service", "first_service": "service", "category": "category", "branch": "branch"}
 #: Of these a patient may have several; of every other kind exactly one.
 SEVERAL = ("service", "category", "first_service")
 _HOUR = r"(\d{1,2}):\d{2}"
@@ -40,40 +42,58 @@ def traits_of(transactions: Rows) -> ir.Table:
         on the first day; and the patient's usual ``branch, weekday`` ("0" is Monday), ``hour`` ("0" to "23", in which
         the first line of the day stands): that of most visits, of those that are equal the latest.
     """
+    return _traits(sales_with_habits(transactions), "string")
+
+
+def sales_with_habits(transactions: Rows) -> ir.Table:
+    """The lines that are no refunds, with those columns alone that traits are made of."""
     lines = as_table(transactions, "patient_id", "visit_date", "amount").filter(lambda line: line.amount >= 0)
-    kinds = [_taken(lines, name) for name in ("service", "category") if name in lines.columns]
+    told = [name for name in ("service", "category", "branch", "visit_time") if name in lines.columns]
+    return lines.select("patient_id", "visit_date", *told)
+
+
+def traits_of_numbers(lines: ir.Table) -> ir.Table:
+    """`traits_of` lines as `sales_with_habits` gives them, in which patients and what is named are `numbered`."""
+    return _traits(lines, "int32")
+
+
+def _traits(lines: ir.Table, items: str) -> ir.Table:
+    kinds = []
     if "service" in lines.columns:
-        first = lines.group_by("patient_id").mutate(first_day=lines.visit_date.min())
-        kinds.append(_taken(first.filter(first.visit_date == first.first_day), "service", kind="first_service"))
+        taken = _taken(lines, "service")
+        first = taken.group_by("patient_id").aggregate(visit_date=taken.visit_date.min())
+        kinds += [_told(taken, "service"), _told(taken.semi_join(first, ["patient_id", "visit_date"]), "first_service")]
+    if "category" in lines.columns:
+        kinds.append(_told(_taken(lines, "category"), "category"))
     if "branch" in lines.columns:
         kinds.append(_usual(lines.mutate(item=lines.branch), "branch"))
-    kinds.append(_usual(lines.mutate(item=_weekday(lines)), "weekday"))
+    kinds.append(_usual(lines.mutate(item=lines.visit_date.day_of_week.index().cast("int64")), "weekday"))
     if "visit_time" in lines.columns:
         hours = lines.mutate(hour=_hour_of(lines.visit_time.cast("string")))
         days = hours.group_by(["patient_id", "visit_date"]).aggregate(hour=hours.hour.min())
         kinds.append(_usual(days.mutate(item=days.hour.cast("string")), "hour"))
+    kinds = [kind.mutate(item=kind.item.cast(items)) for kind in kinds]
     return ibis.union(*kinds) if len(kinds) > 1 else kinds[0]
 
 
-def _taken(lines: ir.Table, column: str, *, kind: str = "") -> ir.Table:
-    taken = lines.filter(lines[column].notnull())
-    return taken.select("patient_id", kind=ibis.literal(kind or column), item=taken[column]).distinct()
+def _taken(lines: ir.Table, column: str) -> ir.Table:
+    """What each patient has ever taken, and when first; also what has no name."""
+    taken = lines.mutate(item=lines[column]).group_by(["patient_id", "item"])
+    return taken.aggregate(visit_date=lines.visit_date.min())
 
 
-def _weekday(lines: ir.Table) -> ir.StringColumn:
-    return lines.visit_date.day_of_week.index().cast("int64").cast("string")
+def _told(rows: ir.Table, kind: str) -> ir.Table:
+    named = rows.filter(rows.item.notnull())
+    return named.select("patient_id", kind=ibis.literal(kind), item=named.item)
 
 
 def _usual(rows: ir.Table, kind: str) -> ir.Table:
     """Each patient's item of most days."""
-    rows = rows.filter(rows.item.notnull()).select("patient_id", "visit_date", "item")
-    counted = rows.group_by(["patient_id", "item"]).aggregate(
-        days=rows.visit_date.nunique(), last=rows.visit_date.max()
-    )
+    rows = rows.filter(rows.item.notnull()).select("patient_id", "visit_date", "item").distinct()
+    counted = rows.group_by(["patient_id", "item"]).aggregate(days=rows.count(), last=rows.visit_date.max())
     order = [counted.days.desc(), counted["last"].desc(), counted.item]
     place = ibis.row_number().over(group_by=counted.patient_id, order_by=order)
-    first = counted.mutate(place=place).filter(lambda row: row.place == 0)
-    return first.select("patient_id", kind=ibis.literal(kind), item=first.item)
+    return _told(counted.mutate(place=place).filter(lambda row: row.place == 0), kind)
 
 
 def _hour_of(written: ir.StringColumn) -> ir.IntegerColumn:
@@ -93,21 +113,44 @@ def count_traits(traits: ir.Table, members: pd.DataFrame) -> pd.DataFrame:
     traits : ibis.Table
         As `traits_of` gives them.
     members : pandas.DataFrame
-        One row a patient: ``patient_id, group, known``: whether the first visit is known (else none is the first).
+        One row a patient: ``patient_id``; ``known``: whether the first visit is known (else none is the first); and
+        ``group``, or several columns whose combinations are the groups.
 
     Returns
     -------
     pandas.DataFrame
-        ``group, kind, item, patients`` (who have it), ``of`` (of whom that kind is known at all). Items that nobody in
-        a group has are left out.
+        ``group`` (or the several), ``kind, item, patients`` (who have it), ``of`` (of whom that kind is known at all).
+        Items that nobody in a group has are left out.
     """
-    who = ibis.memtable(members[["patient_id", "group", "known"]])
-    told = traits.join(who, "patient_id")
-    told = told.filter((told.kind != "first_service") | told.known)
-    counts = told.group_by(["group", "kind", "item"]).aggregate(patients=told.count())
-    of = told.select("patient_id", "group", "kind").distinct()
-    of = of.group_by(["group", "kind"]).aggregate(of=of.count())
-    return counts.execute().merge(of.execute(), on=["group", "kind"])
+    group = [name for name in members if name not in ("patient_id", "known")]
+    groups = members[group].drop_duplicates(ignore_index=True).assign(number=lambda each: each.index)
+    who = ibis.memtable(members.merge(groups, on=group)[["patient_id", "known", "number"]])
+
+    def count(rows: ir.Table, name: str, by: list[str]) -> pd.DataFrame:
+        told = rows.join(who, "patient_id")
+        told = told.filter((told.kind != "first_service") | told.known)
+        return told.group_by(["number", *by]).aggregate(told.count().name(name)).execute()
+
+    of = count(traits.select("patient_id", "kind").distinct(), "of", ["kind"])
+    counts = count(traits, "patients", ["kind", "item"]).merge(of, on=["number", "kind"])
+    return groups.merge(counts, on="number").drop(columns="number")
+
+
+def names_in(sales: ir.Table) -> dict[str, pd.Index]:
+    """The services, categories and branches that lines name, in the order in which they may be numbered."""
+    columns = [name for name in ("service", "category", "branch") if name in sales.columns]
+    found = {name: sales.filter(sales[name].notnull()).select(name).distinct().execute()[name] for name in columns}
+    return {name: pd.Index(sorted(those), dtype="str") for name, those in found.items()}
+
+
+def with_names(counts: pd.DataFrame, names: Mapping[str, pd.Index]) -> pd.DataFrame:
+    """Counts as `count_traits` gives them, with names in the place of their numbers among `names`."""
+    item = counts["item"].astype("str")
+    for kind, column in _NAMED.items():
+        numbers = item[counts["kind"] == kind]
+        if len(numbers):
+            item[numbers.index] = names[column][counts.loc[numbers.index, "item"]]
+    return counts.assign(item=item)
 
 
 def count_cohorts(group: pd.Series, cohort: pd.Series) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Mapping
 
 import ibis
@@ -14,10 +15,7 @@ from rfmkit.data.recall import NO_SERVICE
 from rfmkit.period import Period, as_day, month_ends
 from rfmkit.rows import Rows, as_table
 
-_YEAR = 12
-#: Before every window: the day of the last visit of whoever has not come yet.
-_NEVER = np.datetime64("0001-01-01", "s")
-#: More days than any day lies after it.
+#: More than the number of any day: its ordinal, of which 1 is the first; 0 is the day of no visit.
 _LATEST = 4_000_000
 
 
@@ -55,108 +53,112 @@ def rfm_history(
         whole history until then.
     """
     as_of = as_day(as_of)
-    patients, by_month = _by_month(visits, refunds, as_of)
-    windows = {name: (windows or {}).get(name, window_months) for name in ("visit_count", "total_spend")}
-    at = by_month["month"].to_numpy()
-    sums = {name: np.zeros(len(patients), "int64") for name in windows}
-    whole = {name: np.zeros(len(patients), "int64") for name in windows} if everybody else {}
-    last = np.full(len(patients), _NEVER)
-    before, frames, rows = 0, [], []
-    mains = None if treatments is None else _MainServices(treatments, patients, as_of, window_months)
-    for end in month_ends(as_of, months):
-        month = _number(end)
-        # What has come into the windows since the month end before, and what has dropped out of them.
-        new = by_month.iloc[_between(at, before, month)]
-        np.maximum.at(last, new["patient"], new["last_visit"])
-        for name, window in windows.items():
-            np.add.at(sums[name], new["patient"], new[name])
-            if window:
-                gone = by_month.iloc[_between(at, before - window, month - window)]
-                np.subtract.at(sums[name], gone["patient"], gone[name])
-        for name, total in whole.items():
-            np.add.at(total, new["patient"], new[name])
-        start = Period.trailing(end, window_months).start if window_months else dt.date(1, 1, 2)
-        inside = last >= np.datetime64(start)
-        here = np.flatnonzero(last > _NEVER if everybody else inside)
+    ends = month_ends(as_of, months)
+    patients, days = _days(visits, refunds, as_of)
+    windows = {name: (name, (windows or {}).get(name, window_months)) for name in ("visit_count", "total_spend")}
+    whole = {"visits": ("visit_count", 0), "revenue": ("total_spend", 0)} if everybody else {}
+    sums = {
+        name: _Sums(days["patient"], days[measure], len(patients), _moves(days["day"], ends, window))
+        for name, (measure, window) in {**windows, **whole}.items()
+    }
+    mains = None if treatments is None else _MainServices(treatments, patients, ends, window_months)
+    # A refund is no visit.
+    who, came = days["patient"].to_numpy(), (days["day"] * days["visit_count"]).to_numpy()
+    last = np.zeros(len(patients), came.dtype)
+    frames, rows = [], []
+    for end, (new, _) in zip(ends, _moves(days["day"], ends, 0), strict=True):
+        np.maximum.at(last, who[new], came[new])
+        inside = last >= (Period.trailing(end, window_months).start.toordinal() if window_months else 1)
+        here = np.flatnonzero(last > 0 if everybody else inside)
         rows.append(here)
         frames.append(
             pd.DataFrame(
                 {
                     "month_end": pd.Timestamp(end),
-                    "recency_days": (np.datetime64(end) - last[here]).astype("timedelta64[D]").astype("int64"),
-                    "visit_count": sums["visit_count"][here],
-                    "total_spend": sums["total_spend"][here] / 100,
-                    **(mains.until(end, here) if mains else {}),
-                    **(_whole_history(whole, inside, here) if everybody else {}),
+                    "recency_days": end.toordinal() - last[here],
+                    **{name: total.move()[here] for name, total in sums.items()},
+                    **(mains.move(end, here) if mains else {}),
+                    **({"inside": inside[here]} if everybody else {}),
                 }
             )
         )
-        before = month
     history = pd.concat(frames, ignore_index=True)
+    for name in history.columns.intersection(["total_spend", "revenue"]):
+        history[name] = history[name] / 100
     # Made once for all months: to join categories of text, their texts are compared each time.
     history.insert(1, "patient_id", pd.Categorical.from_codes(np.concatenate(rows), patients))
     return history
 
 
-def _whole_history(whole: dict[str, np.ndarray], inside: np.ndarray, here: np.ndarray) -> dict[str, np.ndarray]:
-    visits, revenue = whole["visit_count"][here], whole["total_spend"][here] / 100
-    return {"inside": inside[here], "visits": visits, "revenue": revenue}
+class _Sums:
+    """Sums of a measure inside a window: by patient, or whoever else is numbered."""
+
+    def __init__(self, who: pd.Series, measure: pd.Series, size: int, moves: list[tuple[slice, slice]]):
+        self._who, self._measure, self._moves = who.to_numpy(), measure.to_numpy(), iter(moves)
+        self._sums = np.zeros(size, self._measure.dtype)
+
+    def move(self) -> np.ndarray:
+        """Move on to the next month end."""
+        new, gone = next(self._moves)
+        np.add.at(self._sums, self._who[new], self._measure[new])
+        np.subtract.at(self._sums, self._who[gone], self._measure[gone])
+        return self._sums
 
 
 class _MainServices:
     """What each patient mainly came for, moved on from one month end to the next as `main_services` finds it."""
 
-    def __init__(self, treatments: ir.Table, patients: pd.Index, as_of: dt.date, window_months: int):
-        rows = treatments.filter(treatments.visit_date <= as_of)
-        numbers = ibis.memtable(pd.DataFrame({"patient_id": patients, "patient": np.arange(len(patients))}))
-        rows = rows.inner_join(numbers, "patient_id")
-        month = rows.visit_date.year() * _YEAR + rows.visit_date.month()
-        each = rows.group_by(month=month, patient=rows.patient, treatment=rows.treatment, recall_days=rows.recall_days)
-        each = each.aggregate(days=rows.visit_date.nunique(), last=rows.visit_date.max())
-        frame = each.order_by(["month", "patient", "treatment", "recall_days"]).execute()
+    def __init__(self, treatments: ir.Table, patients: pd.Index, ends: list[dt.date], window_months: int):
+        rows = treatments.filter(treatments.visit_date <= ends[-1])
+        if window_months:
+            rows = rows.filter(rows.visit_date >= Period.trailing(ends[0], window_months).start)
+        kinds = rows.select("treatment", "recall_days").distinct().execute()
         # The first of the kinds is the one that a tie goes to: by name, those without one last.
-        kinds = frame[["treatment", "recall_days"]].drop_duplicates()
         kinds = kinds.assign(unnamed=kinds["treatment"] == NO_SERVICE)
-        kinds = kinds.sort_values(["unnamed", "treatment", "recall_days"]).reset_index(drop=True)
-        place = pd.Series(kinds.index, pd.MultiIndex.from_frame(kinds[["treatment", "recall_days"]]))
-        kind = place.reindex(pd.MultiIndex.from_frame(frame[["treatment", "recall_days"]])).to_numpy()
-        self._recall_days, self._size = kinds["recall_days"].to_numpy(), len(kinds)
-        pairs, self._pair = np.unique(frame["patient"].to_numpy() * self._size + kind, return_inverse=True)
-        self._patient, self._kind = pairs // self._size, pairs % self._size
-        self._month, self._days = frame["month"].to_numpy(), frame["days"].to_numpy()
-        self._came = (frame["last"].astype(_NEVER.dtype).to_numpy() - _NEVER).astype("timedelta64[D]").astype("int64")
-        self._window, self._before, self._patients = window_months, 0, len(patients)
+        kinds = kinds.sort_values(["unnamed", "treatment", "recall_days"])[["treatment", "recall_days"]]
+        self._recall_days, self._size = kinds["recall_days"].to_numpy("int32"), len(kinds)
+        numbers = ibis.memtable(kinds.assign(kind=np.arange(self._size, dtype="int32")))
+        rows = _numbered(rows, patients).inner_join(numbers, ["treatment", "recall_days"])
+        days = rows.select("patient", "kind", "day").distinct().execute()
+        # Pairs of a patient and a kind are numbered in their order; sorted as one number with the day, which is fast.
+        pair = days["patient"].to_numpy("int64") * self._size + days["kind"].to_numpy()
+        ordered = np.sort(pair * _LATEST + days["day"].to_numpy())
+        pair, day = ordered // _LATEST, ordered % _LATEST
+        first = np.diff(pair, prepend=-1) > 0
+        days = _by_day(pd.DataFrame({"pair": np.cumsum(first) - 1, "day": day}))
+        self._pair, self._day = days["pair"].to_numpy(), days["day"].to_numpy()
+        self._moves = iter(_moves(days["day"], ends, window_months))
+        pairs = pair[first]
+        self._kind = pairs % self._size
+        self._patients, self._starts = np.unique(pairs // self._size, return_index=True)
         self._counts, self._last = np.zeros(len(pairs), "int64"), np.zeros(len(pairs), "int64")
+        self._best = np.full(len(patients), -1)
 
-    def until(self, end: dt.date, here: np.ndarray) -> dict[str, np.ndarray]:
-        """Recall interval and days overdue of the patients with the numbers `here`; the ends are asked for in order."""
-        month = _number(end)
-        new = _between(self._month, self._before, month)
-        np.add.at(self._counts, self._pair[new], self._days[new])
-        np.maximum.at(self._last, self._pair[new], self._came[new])
-        if self._window:
-            gone = _between(self._month, self._before - self._window, month - self._window)
-            np.subtract.at(self._counts, self._pair[gone], self._days[gone])
-        self._before = month
+    def move(self, end: dt.date, here: np.ndarray) -> dict[str, np.ndarray]:
+        """Move on to the next month end: recall interval and days overdue of the patients with the numbers `here`."""
+        new, gone = next(self._moves)
+        np.add.at(self._counts, self._pair[new], 1)
+        np.subtract.at(self._counts, self._pair[gone], 1)
+        np.maximum.at(self._last, self._pair[new], self._day[new])
         # Most days, then the latest, then the first kind: as one number, which has a maximum.
         rank = (self._counts * _LATEST + self._last) * self._size + (self._size - 1 - self._kind)
-        best = np.full(self._patients, -1)
-        np.maximum.at(best, self._patient, np.where(self._counts > 0, rank, -1))
-        recall_days = self._recall_days[self._size - 1 - best[here] % self._size]
-        since = (np.datetime64(end) - _NEVER).astype("timedelta64[D]").astype("int64") - best[
-            here
-        ] // self._size % _LATEST
-        return {"recall_days": recall_days, "days_overdue": since - recall_days}
+        rank[self._counts == 0] = -1
+        self._best[self._patients] = np.maximum.reduceat(rank, self._starts)
+        best = self._best[here]
+        recall_days = self._recall_days[self._size - 1 - best % self._size]
+        last = (best // self._size % _LATEST).astype("int32")
+        return {"recall_days": recall_days, "days_overdue": end.toordinal() - last - recall_days}
 
 
-def _number(day: dt.date) -> int:
-    """The number of a day's month."""
-    return day.year * _YEAR + day.month
-
-
-def _between(months: np.ndarray, after: int, until: int) -> slice:
-    """Where in ordered months those after one and up to another stand."""
-    return slice(*np.searchsorted(months, [after, until], side="right"))
+def _moves(days: pd.Series, ends: list[dt.date], window_months: int) -> list[tuple[slice, slice]]:
+    """What comes into a window up to each of its ends, and what drops out of it, as slices of days in order."""
+    stops = [end.toordinal() for end in ends]
+    starts = [Period.trailing(end, window_months).start.toordinal() if window_months else 0 for end in ends]
+    slices = (
+        [slice(*pair) for pair in itertools.pairwise([0, *np.searchsorted(days, until, side=side)])]
+        for until, side in ((stops, "right"), (starts, "left"))
+    )
+    return list(zip(*slices, strict=True))
 
 
 def revenue_by_period(visits: Rows, refunds: Rows | None, periods: Mapping[str, Period]) -> pd.DataFrame:
@@ -187,27 +189,32 @@ def revenue_by_period(visits: Rows, refunds: Rows | None, periods: Mapping[str, 
     return days.group_by("patient_id").aggregate(**sums).execute().set_index("patient_id").fillna(0.0)
 
 
-def _by_month(visits: Rows, refunds: Rows | None, as_of: dt.date) -> tuple[pd.Index, pd.DataFrame]:
-    """All patients; and what they did in each month, in order: ``month, patient`` (a number), and the measures.
+def _days(visits: Rows, refunds: Rows | None, as_of: dt.date) -> tuple[pd.Index, pd.DataFrame]:
+    """All patients; and their days in order: as numbers, ``patient, day, visit_count, total_spend``.
 
     Money is in whole cents, so that what is added and taken away again leaves nothing.
     """
     days = as_table(visits, "patient_id", "visit_date", "amount")
-    days = days.select("patient_id", "visit_date", "amount", came="visit_date")
+    days = days.select("patient_id", "visit_date", "amount", visit_count=ibis.literal(1, "int32"))
     patients = days.select("patient_id").distinct().order_by("patient_id").execute()["patient_id"]
     if refunds is not None:
         back = as_table(refunds, "patient_id", "visit_date", "amount")
-        days = ibis.union(days, back.select("patient_id", "visit_date", "amount", came=ibis.null("date")))
-    days = days.filter(days.visit_date <= as_of)
-    # Numbers are grouped, sorted and handed over much faster than text.
-    numbers = ibis.memtable(pd.DataFrame({"patient_id": patients, "patient": np.arange(len(patients))}))
-    days = days.inner_join(numbers, "patient_id")
-    months = days.group_by(month=days.visit_date.year() * _YEAR + days.visit_date.month(), patient=days.patient)
-    measures = months.aggregate(
-        last_visit=days.came.max(),
-        visit_count=days.came.count(),
-        total_spend=(days.amount.sum() * 100).cast("int64"),
-    )
-    frame = measures.order_by(["month", "patient"]).execute()
-    frame["last_visit"] = frame["last_visit"].astype(_NEVER.dtype).fillna(_NEVER)
-    return pd.Index(patients), frame
+        back = back.select("patient_id", "visit_date", "amount", visit_count=ibis.literal(0, "int32"))
+        days = ibis.union(days, back)
+    days = _numbered(days.filter(days.visit_date <= as_of), patients)
+    days = days.select("patient", "day", "visit_count", total_spend=(days.amount * 100).cast("int64"))
+    return pd.Index(patients), _by_day(days.execute())
+
+
+def _numbered(rows: ir.Table, patients: pd.Index) -> ir.Table:
+    """Rows with a number for the patient, and one for the day, beside them.
+
+    Numbers are grouped and handed over much faster than text and dates.
+    """
+    numbers = pd.DataFrame({"patient_id": patients, "patient": np.arange(len(patients), dtype="int32")})
+    day = rows.visit_date.delta(ibis.literal(dt.date.min), unit="day") + 1
+    return rows.mutate(day=day.cast("int32")).inner_join(ibis.memtable(numbers), "patient_id")
+
+
+def _by_day(days: pd.DataFrame) -> pd.DataFrame:
+    return days.iloc[np.argsort(days["day"].to_numpy(), kind="stable")]

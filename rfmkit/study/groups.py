@@ -9,9 +9,12 @@ import pandas as pd
 
 from rfmkit.cache import kept
 from rfmkit.errors import NotEnoughData, Problem
+from rfmkit.period import month_ends
 from rfmkit.study.intake import Intake
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from rfmkit.analysis.explanation import Explanation
     from rfmkit.analysis.scores import RfmCuts
     from rfmkit.analysis.segments import Scheme
@@ -20,6 +23,8 @@ _VALUES = ["probability_alive", "expected_visits", "expected_visit_value", "clv"
 #: What is known beside recency where it is scored by the recall, and its type.
 _RECALL = {"main_service": "str", "recall_days": "Int64", "days_overdue": "Int64"}
 _SCORES = ["recency_score", "frequency_score", "monetary_score"]
+#: Month ends that are told of: a year ago, and the year before that; one more tells what changed in the first.
+_MONTHS = 24
 
 
 class Groups(Intake):
@@ -74,6 +79,21 @@ class Groups(Intake):
 
             found["treatments"] = treatments_from(self.transactions, self.clinic.recall)
         return found
+
+    @property
+    def month_ends(self) -> list[dt.date]:
+        """The last 24 month ends and the one before them, oldest first."""
+        return month_ends(self.as_of, _MONTHS + 1)
+
+    @cached_property
+    def _rfm_history(self) -> pd.DataFrame:
+        """Recency, frequency and money of everybody at `month_ends`: who moved and who has which tag follow from it.
+
+        Nothing of past months is stored: every month end is recomputed from the visits.
+        """
+        from rfmkit.data.histories import rfm_history
+
+        return rfm_history(self.visits, self.as_of, len(self.month_ends), everybody=True, **self.rfm_terms)
 
     @cached_property
     def cuts(self) -> RfmCuts:

@@ -19,7 +19,7 @@ from rfmkit.data.databases import answering, names_table, open_table
 from rfmkit.data.inputs import InputFile, InputTable, check_settled, input_files
 from rfmkit.errors import Problem, RfmkitError, raise_all
 from rfmkit.period import Period, month_period
-from rfmkit.rows import as_table, engine_faults, write_rows
+from rfmkit.rows import engine_faults, read_rows, write_rows
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -312,4 +312,4 @@ class Intake:
         if not whole:
             path.unlink()
             path = self.cache.file(path.name, write)
-        return as_table(path)
+        return read_rows(path)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rfmkit.cache import kept
-from rfmkit.period import month_ends
 from rfmkit.study.intake import Intake
 
 if TYPE_CHECKING:
@@ -16,26 +15,21 @@ if TYPE_CHECKING:
 
     from rfmkit.analysis.movement import Movement
 
-#: How far the history of the segments goes back: a year ago, and the year before that.
-_MONTHS = 24
 _MONTH, _YEAR = 1, 12
 
 
 class Moves(Intake):
-    """The part of a study that says who moved between segments, by the cuts of its own month.
-
-    Nothing of past months is stored: every month end is recomputed from the visits.
-    """
+    """The part of a study that says who moved between segments, by the cuts of its own month."""
 
     @cached_property
     def segment_history(self) -> pd.DataFrame:
         """Every patient's segment at the last 24 month ends: a row a patient, a column a month end."""
         from rfmkit.analysis.movement import segment_history
-        from rfmkit.data.histories import rfm_history
 
         cuts = self.cuts  # raises where there are too few patients to group
-        history = rfm_history(self.visits, self.as_of, _MONTHS, **self.rfm_terms)
-        return segment_history(history, self.summary, month_ends(self.as_of, _MONTHS), cuts, self.scheme)
+        history, ends = self._rfm_history, self.month_ends[1:]
+        history = history[history["inside"] & (history["month_end"] >= pd.Timestamp(ends[0]))]
+        return segment_history(history, self.summary, ends, cuts, self.scheme)
 
     @kept
     def month_movement(self) -> Movement:
@@ -87,7 +81,9 @@ class Moves(Intake):
         from rfmkit.analysis.movement import known_month_ends
 
         complete = bool(self.known.all())
-        return known_month_ends(self._first_day, self.as_of, _MONTHS, self._longest_window, complete_history=complete)
+        return known_month_ends(
+            self._first_day, self.as_of, len(self.month_ends) - 1, self._longest_window, complete_history=complete
+        )
 
     @property
     def _first_day(self) -> dt.date:

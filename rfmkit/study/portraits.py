@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from rfmkit.cache import kept
 from rfmkit.study.intake import Intake
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 
 class Portraits(Intake):
@@ -69,17 +65,32 @@ class Portraits(Intake):
         return self.patients.assign(age=self.sex_and_age["age"], cohort=cohort)
 
     @cached_property
-    def _habits(self) -> ir.Table:
-        from rfmkit.analysis.traits import traits_of
+    def _trait_counts(self) -> pd.DataFrame:
+        """How many patients of each segment and cohort have each trait: counted once for both divisions."""
+        from rfmkit.analysis.traits import count_traits, names_in, sales_with_habits, traits_of_numbers, with_names
+        from rfmkit.rows import numbered
 
-        return self._rows("traits", lambda: traits_of(self.transactions))
+        rows, sales = self._described, sales_with_habits(self.transactions)
+        names = names_in(sales)
+        numbers = self._rows("numbers", lambda: numbered(sales, {"patient_id": rows["patient_id"], **names}))
+        traits = self._rows("traits", lambda: traits_of_numbers(numbers))
+        divisions = rows[["segment", "cohort"]].dropna(axis="columns", how="all")
+        members = divisions.assign(patient_id=range(len(rows)), known=self.known)
+        counts = count_traits(traits, members)
+        return with_names(counts, names)
 
     def _traits(self, division: str, groups: list[str]) -> pd.DataFrame:
-        from rfmkit.analysis.traits import count_cohorts, count_traits, over_represented
+        from rfmkit.analysis.traits import count_cohorts, over_represented
 
-        rows = self._described
-        members = pd.DataFrame({"patient_id": rows["patient_id"], "group": rows[division], "known": self.known})
-        counts = count_traits(self._habits, members)
+        rows, counts = self._described, self._trait_counts.rename(columns={division: "group"})
+        of = (
+            counts.drop_duplicates(counts.columns.difference(["item", "patients"]))
+            .groupby(["group", "kind"])["of"]
+            .sum()
+        )
+        counts = (
+            counts.groupby(["group", "kind", "item"])["patients"].sum().reset_index().join(of, on=["group", "kind"])
+        )
         if division != "cohort" and self.part("cohorts").ok:
             counts = pd.concat([counts, count_cohorts(rows[division], rows["cohort"])], ignore_index=True)
         return over_represented(counts, groups, min_count=self.clinic.report.min_count)

@@ -10,21 +10,17 @@ import pandas as pd
 
 from rfmkit.cache import kept
 from rfmkit.errors import ClinicFileError, NotEnoughData, Problem
-from rfmkit.period import month_ends
 from rfmkit.study.intake import Intake
 
 if TYPE_CHECKING:
     from rfmkit.analysis.rules import Rule
     from rfmkit.analysis.tags import TagHistory
 
-#: Month ends that are told of; one more tells what changed in the first.
-_MONTHS = 24
-
 
 class Tags(Intake):
     """The part of a study that says who has which of the clinic's tags.
 
-    Nothing of past months is stored: every month end is recomputed from the visits, by the cuts of the last.
+    Every month end is judged by the cuts of the last.
     """
 
     @cached_property
@@ -98,13 +94,10 @@ class Tags(Intake):
     def tag_history(self) -> TagHistory:
         """Who had which tag at the last month ends, and at the one before them."""
         from rfmkit.analysis.tags import MonthEnd, tag_history
-        from rfmkit.data.histories import rfm_history
 
         if not self.rules:
             raise NotEnoughData("no_tags")
-        ends = month_ends(self.as_of, _MONTHS + 1)
-        bought = self.first_bought
-        history = rfm_history(self.visits, self.as_of, len(ends), everybody=True, **self.rfm_terms)
+        bought, history = self.first_bought, self._rfm_history
         patients = history["patient_id"].cat.categories
         first = {
             key: days.set_index("patient_id")["first_day"].reindex(patients).to_numpy()
@@ -120,9 +113,9 @@ class Tags(Intake):
                 lambda: self.cuts,
                 self.scheme,
             )
-            for end in ends
+            for end in self.month_ends
         )
-        return tag_history(self.rules, states, ends, patients)
+        return tag_history(self.rules, states, self.month_ends, patients)
 
     @property
     def _standing(self) -> pd.DataFrame:
