@@ -171,6 +171,14 @@ def test_a_list_begins_with_those_of_whom_most_is_at_stake():
     assert table["branch"].fillna("").tolist() == ["", "", "North", ""]
 
 
+def test_nobody_without_a_card_is_listed():
+    """Not where the file of patients has no rows either."""
+    nobody = people(person()).iloc[:0]
+    patients = pd.DataFrame({"patient_id": ["1"], "segment": "lost", "last_visit": pd.Timestamp("2026-01-01")})
+    patients["value_at_risk"] = 1.0
+    assert contact_table(patients, nobody, permitted_contacts(nobody)).empty
+
+
 HEAD = "id,date,amount,branch\n"
 
 

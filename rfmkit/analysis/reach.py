@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import ibis
+import numpy as np
 import pandas as pd
 
 from rfmkit.errors import NotEnoughData
@@ -197,14 +198,16 @@ def contact_table(
         last ones missing where not known) and the columns of `contacts`. Whoever has most at stake comes first, then
         whoever came last, then by id.
     """
-    known = contacts[contacts.notna().any(axis=1)]
-    rows = patients[known.index.get_indexer(patients["patient_id"]) >= 0]
+    # The cards of `people` and of `contacts` are the same: each id is looked for once.
+    card = contacts.index.get_indexer(patients["patient_id"])
+    known = np.append(contacts.notna().any(axis=1), False)[card]  # the last one is of those without a card, -1
+    rows = patients.loc[known, ["patient_id", "segment", "last_visit", "value_at_risk"]].assign(card=card[known])
     rows = rows.sort_values("patient_id").sort_values(
         ["value_at_risk", "last_visit"], ascending=False, kind="stable", ignore_index=True
     )
-    ids = pd.Index(rows["patient_id"])
-    names = people.set_index("patient_id")["name"] if "name" in people else pd.Series(dtype="str")
+    card = rows["card"].to_numpy()
     table = rows[["patient_id", "segment", "last_visit"]].assign(
-        name=names.reindex(ids).array, branch=branches.reindex(ids).array if branches is not None else None
+        name=people["name"].array.take(card) if "name" in people else None,
+        branch=branches.reindex(rows["patient_id"]).array if branches is not None else None,
     )
-    return table.join(known, on="patient_id")
+    return pd.concat([table, contacts.take(card).reset_index(drop=True)], axis=1)

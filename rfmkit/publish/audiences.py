@@ -53,7 +53,7 @@ def audience_csv(contacts: pd.DataFrame) -> bytes:
     if texts.empty:
         return b""
     emails, phones = (texts[name] for name in texts)
-    columns = (map(_fingerprint, column) for column in (emails, phones, phones.str.removeprefix("+")))
+    columns = (map(_fingerprint, column.tolist()) for column in (emails, phones, phones.str.removeprefix("+")))
     # A comma is less than any digit, and all fingerprints are of one length: lines sort as their fingerprints do.
     return "\r\n".join([HEADER, *sorted(map(",".join, zip(*columns, strict=True))), ""]).encode("ascii")
 

@@ -45,22 +45,23 @@ def lists(study: Study) -> dict[str, bytes]:
             files |= _both_forms(f"segment_{key}", contacts, study.reader.name("segment", key), study.reader)
             if audience := audience_csv(contacts):
                 files[f"audience_{key}.csv"] = audience
-        files |= _follow_up(study, table)
+        files |= _follow_up(study, table, files)
     return files | {README: _readme(study).encode("utf-8-sig")}
 
 
-def _follow_up(study: Study, table: pd.DataFrame) -> dict[str, bytes]:
+def _follow_up(study: Study, table: pd.DataFrame, files: dict[str, bytes]) -> dict[str, bytes]:
     """The lists of the tags and groups that the clinic file names, those who are newly tagged first."""
-    files, reader = {}, study.reader
+    found, reader = {}, study.reader
     for key in study.clinic.lists.follow_up:
-        kind = "tag" if key in study.clinic.tags else "segment"
-        if kind == "segment" or study.part("tags").ok:
+        if key not in study.clinic.tags:  # a group's own list once more
+            forms = [form for form in ("csv", "xlsx") if f"segment_{key}.{form}" in files]
+            found |= {f"follow_up_{key}.{form}": files[f"segment_{key}.{form}"] for form in forms}
+        elif study.part("tags").ok:
             ids = study.follow_up(key)
             contacts = table[table["patient_id"].isin(ids)]
-            if kind == "tag":
-                contacts = contacts.iloc[ids.get_indexer(contacts["patient_id"]).argsort()]
-            files |= _both_forms(f"follow_up_{key}", contacts, reader.name(kind, key), reader)
-    return files
+            contacts = contacts.iloc[ids.get_indexer(contacts["patient_id"]).argsort()]
+            found |= _both_forms(f"follow_up_{key}", contacts, reader.name("tag", key), reader)
+    return found
 
 
 def _both_forms(name: str, contacts: pd.DataFrame, title: str, reader: Reader) -> dict[str, bytes]:
