@@ -106,7 +106,7 @@ def measure(folder: Path, recency_by: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as cache:
         os.environ["RFMKIT_CACHE"] = cache
         study = rfmkit.open_study(clinic, month=f"{AS_OF:%Y-%m}")
-        read = study.summary, study.people, study.part("clv"), study.headline, study.loyalty_history
+        read = study.summary, study.people, study.part("clv"), study.headline, study.loyalty, study.loyalty_history
         print(f"{len(read[0]):,} patients, {study.totals['visits']:,} visits; recency by {recency_by}")
         total = 0.0
         work = {name: [lambda a=a: getattr(study, a) for a in asked] for name, asked in PARTS.items()}

@@ -119,12 +119,15 @@ class Tags(Intake):
 
     @property
     def _standing(self) -> pd.DataFrame:
-        """What is known of the patients now, by id."""
+        """What the rules ask of the patients that has no history, as it stands now, by id."""
+        from rfmkit.analysis.rules import comparisons
+
+        asked = {one.column for rule in self.rules.values() for one in comparisons(rule)}
         known = self.patients.set_index("patient_id")
         if self.people is None:
             return known
         people = self.people.set_index("patient_id")
-        return known.join(people[[name for name in people if name not in known]].astype(object))
+        return known.join(people[[name for name in people if name in asked and name not in known]].astype(object))
 
     @property
     def tag_counts(self) -> pd.DataFrame:
