@@ -35,7 +35,7 @@ class Reach(Groups):
 
         return reach(self.permitted_contacts)
 
-    @property
+    @kept
     def reach_by_segment(self) -> pd.DataFrame:
         """How many of each segment every channel reaches: ``segment, patients, sms, phone, email, any, ads``."""
         from rfmkit.analysis.reach import reach_by_segment
