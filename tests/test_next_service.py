@@ -23,11 +23,12 @@ from rfmkit.analysis.next_service import (
     popular_next,
     recommend,
     service_days,
-    services_of,
     steps_of,
 )
+from rfmkit.data.bought import names_in, sales_of
 from rfmkit.errors import ClinicFileError, NotEnoughData
 from rfmkit.present import Reader, tables
+from rfmkit.rows import numbered
 
 SERVICES = "ABCDEFGHIJKL"
 FOLLOWS = dict(zip(SERVICES, SERVICES[5:] + SERVICES[:5], strict=True))
@@ -43,8 +44,11 @@ class Taken:
     """Who took what when, as a study prepares it: numbers, and the names that they stand for."""
 
     def __init__(self, rows: pd.DataFrame, leave_out: Sequence[str] = ()):
-        self.patients, self.services = sorted(set(rows["patient_id"])), services_of(rows, leave_out)
-        self.days = service_days(rows, self.patients, self.services)
+        sales = sales_of(rows)
+        names = names_in(sales)
+        self.patients, self.services = sorted(set(rows["patient_id"])), names["service"]
+        sales = numbered(sales, {"patient_id": pd.Index(self.patients)} | names)
+        self.days = service_days(sales, [names["service"].get_loc(name) for name in leave_out])
         self.counts, self.early = count_steps(steps_of(self.days), self.services, START)
 
     def steps(self) -> list[tuple]:

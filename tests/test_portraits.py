@@ -18,6 +18,7 @@ from scipy.stats import binom, fisher_exact
 
 from rfmkit.analysis.portraits import ages_of, cohorts_of, portrait_table, sex_and_age
 from rfmkit.analysis.traits import count_cohorts, count_traits, over_represented, traits_of
+from rfmkit.data.bought import sales_of
 from rfmkit.errors import ClinicFileError, NotEnoughData
 from rfmkit.present import Reader, tables
 from rfmkit.present.disclosure import ONE_EACH, shown_portraits, shown_traits
@@ -128,17 +129,19 @@ def lines(rows: list[tuple], columns: str) -> pd.DataFrame:
 
 def test_what_a_patient_has():
     told = traits_of(
-        lines(
-            [
-                ("a", "2026-10-05", 5.0, "check", "basic", "North", "09:05"),  # a Monday
-                ("a", "2026-10-05", 9.0, "crown", None, "North", "8:50"),  # the day begins with this line
-                ("a", "2026-10-12", 7.0, "check", "basic", "South", "2:15 PM"),  # a Monday
-                ("a", "2026-10-13", 7.0, "seal", "basic", "South", "下午3:20"),
-                ("a", "2026-10-14", -9.0, "crown", "back", "South", "10:00"),  # a refund is nothing that is taken
-                ("b", "2026-10-14", 0.0, None, None, None, "12:10 AM"),  # a Wednesday
-                ("b", "2026-10-15", 1.0, "seal", None, None, "half past"),
-            ],
-            "patient_id visit_date amount service category branch visit_time",
+        sales_of(
+            lines(
+                [
+                    ("a", "2026-10-05", 5.0, "check", "basic", "North", "09:05"),  # a Monday
+                    ("a", "2026-10-05", 9.0, "crown", None, "North", "8:50"),  # the day begins with this line
+                    ("a", "2026-10-12", 7.0, "check", "basic", "South", "2:15 PM"),  # a Monday
+                    ("a", "2026-10-13", 7.0, "seal", "basic", "South", "下午3:20"),
+                    ("a", "2026-10-14", -9.0, "crown", "back", "South", "10:00"),  # a refund is nothing that is taken
+                    ("b", "2026-10-14", 0.0, None, None, None, "12:10 AM"),  # a Wednesday
+                    ("b", "2026-10-15", 1.0, "seal", None, None, "half past"),
+                ],
+                "patient_id visit_date amount service category branch visit_time",
+            )
         )
     )
     found = {tuple(row) for row in told.execute().itertuples(index=False)}
@@ -157,7 +160,7 @@ def test_what_a_patient_has():
 
 
 def test_days_alone_tell_a_weekday():
-    told = traits_of(lines([("a", "2026-10-05", 5.0)], "patient_id visit_date amount")).execute()
+    told = traits_of(sales_of(lines([("a", "2026-10-05", 5.0)], "patient_id visit_date amount"))).execute()
     assert told.to_dict("list") == {"patient_id": ["a"], "kind": ["weekday"], "item": ["0"]}
 
 
@@ -172,7 +175,7 @@ def test_counts_are_those_of_a_naive_count(seed):
     group = {f"p{number}": draw.choice("ab") for number in range(12)}
     known = {patient: draw.random() < 0.7 for patient in group}
     members = pd.DataFrame({"patient_id": list(group), "group": list(group.values()), "known": list(known.values())})
-    told = count_traits(traits_of(lines(rows, "patient_id visit_date amount service")), members)
+    told = count_traits(traits_of(sales_of(lines(rows, "patient_id visit_date amount service"))), members)
     first_day = {patient: min(day for who, day, *_ in rows if who == patient) for patient, *_ in rows}
     has = defaultdict(set)
     for patient, day, _, service in rows:

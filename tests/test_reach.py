@@ -17,8 +17,9 @@ from rfmkit.analysis.reach import (
     permitted_contacts,
     reach,
     reach_by_segment,
-    usual_branch,
 )
+from rfmkit.analysis.traits import traits_of
+from rfmkit.data.bought import sales_of
 from rfmkit.errors import NotEnoughData
 
 CONSENTS = [consent for consent, _ in NEEDS.values()]
@@ -152,7 +153,9 @@ def test_the_usual_branch_is_where_most_days_were():
         columns=["patient_id", "visit_date", "amount", "branch"],
     )
     lines["visit_date"] = pd.to_datetime(lines["visit_date"])
-    assert usual_branch(lines).to_dict() == {"1": "South", "2": "South", "3": "Kiosk"}
+    told = traits_of(sales_of(lines)).execute()
+    usual = told[told["kind"] == "branch"].set_index("patient_id")["item"]
+    assert usual.to_dict() == {"1": "South", "2": "South", "3": "Kiosk"}
 
 
 def test_a_list_begins_with_those_of_whom_most_is_at_stake():

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from rfmkit.errors import NotEnoughData
-from rfmkit.rows import Rows, as_table
 
 #: So many services are recommended to a patient, and held against so many that are popular.
 PLACES = 3
@@ -55,42 +54,25 @@ class HitRates:
         return self.hits > self.popular_hits and self.p <= _MOST_CHANCE
 
 
-def services_of(transactions: Rows, leave_out: Collection[str] = ()) -> list[str]:
-    """The names of the services that are sold and may be offered, sorted.
-
-    What is not offered by itself, like anaesthesia, is left out: the days and steps are then as if it were never taken.
-    """
-    lines = as_table(transactions, "amount", "service")
-    names = lines.filter((lines.amount >= 0) & lines.service.notnull()).select("service").distinct().execute()
-    return sorted(set(names["service"]) - set(leave_out))
-
-
-def service_days(transactions: Rows, patients: Sequence[str], services: Sequence[str]) -> ir.Table:
+def service_days(sales: ir.Table, leave_out: Collection[int] = ()) -> ir.Table:
     """Which services a patient had on which day.
 
     Parameters
     ----------
-    transactions : pandas.DataFrame, path or ibis.Table
-        ``patient_id, visit_date, amount, service``. Refunds are no services.
-    patients, services : sequence of str
-        The names that the numbers stand for; what is not among them is left out.
+    sales : ibis.Table
+        As `rfmkit.data.bought.sales_of` gives them, `numbered`.
+    leave_out : collection of int
+        The services that are not offered by themselves, like anaesthesia: as if they had not been taken.
 
     Returns
     -------
     ibis.Table
-        ``patient, visit_date, taken``, each once: numbers, which are quicker to compare than names, the places in
-        `patients` and `services`.
+        ``patient, visit_date, taken``, each once: the numbers of the patient and of the service.
     """
-    lines = as_table(transactions, "patient_id", "visit_date", "amount", "service")
-    lines = lines.filter(lines.amount >= 0).drop("amount")
-    lines = lines.join(_numbered("patient_id", patients, "patient"), "patient_id")
-    lines = lines.join(_numbered("service", services, "taken"), "service")
-    return lines.select("patient", "visit_date", "taken").distinct()
-
-
-def _numbered(name: str, values: Sequence[str], number: str) -> ir.Table:
-    frame = pd.DataFrame({name: pd.Series(list(values), dtype="str"), number: np.arange(len(values), dtype="int32")})
-    return ibis.memtable(frame)
+    sold = sales.filter(sales.service.notnull())
+    if leave_out:
+        sold = sold.filter(sold.service.notin(sorted(leave_out)))
+    return sold.select("visit_date", patient="patient_id", taken="service").distinct()
 
 
 def steps_of(days: ir.Table) -> ir.Table:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import ibis
 import numpy as np
 import pandas as pd
 
 from rfmkit.errors import NotEnoughData
-from rfmkit.rows import Rows, as_table
 
 #: What a channel asks for: a consent of its own, and a valid contact of one of these columns.
 NEEDS = {
@@ -149,32 +147,6 @@ def reach_by_segment(patients: pd.DataFrame, reach: pd.DataFrame, segments: Coll
     return counts.reindex(pd.Index(segments, name="segment"), fill_value=0).reset_index()
 
 
-def usual_branch(lines: Rows) -> pd.Series:
-    """The branch where each patient came on most days; of several the one of the latest visit.
-
-    Parameters
-    ----------
-    lines : pandas.DataFrame, path or ibis.Table
-        The kept lines with ``branch``. Refunds say nothing of where a patient comes.
-
-    Returns
-    -------
-    pandas.Series
-        By ``patient_id``; whoever's lines name no branch is not in it.
-    """
-    lines = as_table(lines, "patient_id", "visit_date", "amount")
-    there = lines.filter(lines.branch.notnull() & (lines.amount >= 0))
-    # Engines count distinct rows in half the time of distinct values of each of many small groups.
-    there = there.select("patient_id", "branch", "visit_date").distinct()
-    counted = there.group_by("patient_id", "branch").aggregate(days=there.count(), last=there.visit_date.max())
-    best_first = ibis.window(
-        group_by="patient_id", order_by=[counted.days.desc(), counted["last"].desc(), counted.branch]
-    )
-    ranked = counted.mutate(place=ibis.row_number().over(best_first))
-    frame = ranked.filter(ranked.place == 0).select("patient_id", "branch").order_by("patient_id").execute()
-    return frame.set_index("patient_id")["branch"]
-
-
 def contact_table(
     patients: pd.DataFrame, people: pd.DataFrame, contacts: pd.DataFrame, branches: pd.Series | None = None
 ) -> pd.DataFrame:
@@ -189,7 +161,7 @@ def contact_table(
     contacts : pandas.DataFrame
         As `permitted_contacts` gives them for `people`.
     branches : pandas.Series, optional
-        As `usual_branch` gives it.
+        By ``patient_id``, where each usually comes.
 
     Returns
     -------

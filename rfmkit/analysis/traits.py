@@ -13,7 +13,6 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from rfmkit.analysis.portraits import UNKNOWN
-from rfmkit.rows import Rows, as_table
 
 #: The share of wrong claims that the tests allow among all claims of a table.
 MOST_WRONG = 0.05
@@ -26,38 +25,23 @@ _AFTERNOON = r"(?i)p\.?m|下午"
 _HALF_DAY = 12
 
 
-def traits_of(transactions: Rows) -> ir.Table:
+def traits_of(sales: ir.Table) -> ir.Table:
     """Every patient's traits, of what the lines tell.
 
     Parameters
     ----------
-    transactions : pandas.DataFrame, path or ibis.Table
-        ``patient_id, visit_date, amount`` and, where known, ``service, category, branch, visit_time``. Refunds are
-        passed over.
+    sales : ibis.Table
+        As `rfmkit.data.bought.sales_of` gives them, by names or `numbered`.
 
     Returns
     -------
     ibis.Table
         ``patient_id, kind, item``, each once. Kinds: ``service`` and ``category``, ever taken; ``first_service``, taken
         on the first day; and the patient's usual ``branch, weekday`` ("0" is Monday), ``hour`` ("0" to "23", in which
-        the first line of the day stands): that of most visits, of those that are equal the latest.
+        the first line of the day stands): that of most visits, of those that are equal the latest. Items are numbers
+        where the patients are.
     """
-    return _traits(sales_with_habits(transactions), "string")
-
-
-def sales_with_habits(transactions: Rows) -> ir.Table:
-    """The lines that are no refunds, with those columns alone that traits are made of."""
-    lines = as_table(transactions, "patient_id", "visit_date", "amount").filter(lambda line: line.amount >= 0)
-    told = [name for name in ("service", "category", "branch", "visit_time") if name in lines.columns]
-    return lines.select("patient_id", "visit_date", *told)
-
-
-def traits_of_numbers(lines: ir.Table) -> ir.Table:
-    """`traits_of` lines as `sales_with_habits` gives them, in which patients and what is named are `numbered`."""
-    return _traits(lines, "int32")
-
-
-def _traits(lines: ir.Table, items: str) -> ir.Table:
+    lines = sales
     kinds = []
     if "service" in lines.columns:
         taken = _taken(lines, "service")
@@ -72,6 +56,7 @@ def _traits(lines: ir.Table, items: str) -> ir.Table:
         hours = lines.mutate(hour=_hour_of(lines.visit_time.cast("string")))
         days = hours.group_by(["patient_id", "visit_date"]).aggregate(hour=hours.hour.min())
         kinds.append(_usual(days.mutate(item=days.hour.cast("string")), "hour"))
+    items = "string" if lines.patient_id.type().is_string() else "int32"
     kinds = [kind.mutate(item=kind.item.cast(items)) for kind in kinds]
     return ibis.union(*kinds) if len(kinds) > 1 else kinds[0]
 
@@ -134,13 +119,6 @@ def count_traits(traits: ir.Table, members: pd.DataFrame) -> pd.DataFrame:
     of = count(traits.select("patient_id", "kind").distinct(), "of", ["kind"])
     counts = count(traits, "patients", ["kind", "item"]).merge(of, on=["number", "kind"])
     return groups.merge(counts, on="number").drop(columns="number")
-
-
-def names_in(sales: ir.Table) -> dict[str, pd.Index]:
-    """The services, categories and branches that lines name, in the order in which they may be numbered."""
-    columns = [name for name in ("service", "category", "branch") if name in sales.columns]
-    found = {name: sales.filter(sales[name].notnull()).select(name).distinct().execute()[name] for name in columns}
-    return {name: pd.Index(sorted(those), dtype="str") for name, those in found.items()}
 
 
 def with_names(counts: pd.DataFrame, names: Mapping[str, pd.Index]) -> pd.DataFrame:

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from rfmkit.errors import Problem
 from rfmkit.rows import Rows, as_table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def sales_of(transactions: Rows) -> ir.Table:
+    """The lines that are no refunds, with the columns that tell what was sold, where and when.
+
+    Parameters
+    ----------
+    transactions : pandas.DataFrame, path or ibis.Table
+        ``patient_id, visit_date, amount`` and, where known, ``service, category, branch, visit_time``.
+    """
+    lines = as_table(transactions, "patient_id", "visit_date", "amount").filter(lambda line: line.amount >= 0)
+    told = [name for name in ("service", "category", "branch", "visit_time") if name in lines.columns]
+    return lines.select("patient_id", "visit_date", *told)
+
+
+def names_in(sales: ir.Table) -> dict[str, pd.Index]:
+    """The services, categories and branches that lines name, in the order in which they may be numbered."""
+    columns = [name for name in ("service", "category", "branch") if name in sales.columns]
+    found = {name: sales.filter(sales[name].notnull()).select(name).distinct().execute()[name] for name in columns}
+    return {name: pd.Index(sorted(those), dtype="str") for name, those in found.items()}
 
 
 def never_sold(transactions: Rows, column: str, names: Collection[str], where: str) -> list[Problem]:

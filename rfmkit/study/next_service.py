@@ -10,7 +10,7 @@ import pandas as pd
 from rfmkit.cache import kept
 from rfmkit.errors import NotEnoughData
 from rfmkit.period import Period
-from rfmkit.study.intake import Intake
+from rfmkit.study.sales import Sales
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rfmkit.analysis.next_service import HitRates
 
 
-class Next(Intake):
+class Next(Sales):
     """The part of a study that says what its patients may take next."""
 
     @kept
@@ -53,8 +53,7 @@ class Next(Intake):
         rules = self.next_rules if self.next_hit_rates.better else self.next_rules.head(0)
         last = last_services(self._service_days, self._services)
         offered = recommend(last, rules, popular_next(self._steps[0]))
-        ids = self.summary["patient_id"].iloc[offered.pop("patient")]
-        offered.insert(0, "patient_id", ids.array)
+        offered.insert(0, "patient_id", self.names_sold["patient_id"][offered.pop("patient")])
         return offered
 
     @kept
@@ -72,18 +71,16 @@ class Next(Intake):
 
         return Period.trailing(self.as_of, HELD_BACK_MONTHS).start
 
-    @cached_property
-    def _services(self) -> list[str]:
-        from rfmkit.analysis.next_service import services_of
-
-        return services_of(self.transactions, self.clinic.next_service.leave_out)
+    @property
+    def _services(self) -> pd.Index:
+        return self.names_sold["service"]
 
     @property
     def _service_days(self) -> ir.Table:
         from rfmkit.analysis.next_service import service_days
 
-        patients = self.summary["patient_id"]
-        return self._rows("service_days", lambda: service_days(self.transactions, patients, self._services))
+        left_out = self._services.get_indexer(self.clinic.next_service.leave_out)
+        return self._rows("service_days", lambda: service_days(self.sales, left_out[left_out >= 0].tolist()))
 
     @cached_property
     def _steps(self) -> tuple[pd.DataFrame, pd.DataFrame]:

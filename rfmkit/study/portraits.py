@@ -7,10 +7,10 @@ from functools import cached_property
 import pandas as pd
 
 from rfmkit.cache import kept
-from rfmkit.study.intake import Intake
+from rfmkit.study.sales import Sales
 
 
-class Portraits(Intake):
+class Portraits(Sales):
     """The part of a study that says who is in a group, and what they have more often than others."""
 
     @kept
@@ -67,17 +67,12 @@ class Portraits(Intake):
     @cached_property
     def _trait_counts(self) -> pd.DataFrame:
         """How many patients of each segment and cohort have each trait: counted once for both divisions."""
-        from rfmkit.analysis.traits import count_traits, names_in, sales_with_habits, traits_of_numbers, with_names
-        from rfmkit.rows import numbered
+        from rfmkit.analysis.traits import count_traits, with_names
 
-        rows, sales = self._described, sales_with_habits(self.transactions)
-        names = names_in(sales)
-        numbers = self._rows("numbers", lambda: numbered(sales, {"patient_id": rows["patient_id"], **names}))
-        traits = self._rows("traits", lambda: traits_of_numbers(numbers))
+        rows = self._described
         divisions = rows[["segment", "cohort"]].dropna(axis="columns", how="all")
         members = divisions.assign(patient_id=range(len(rows)), known=self.known)
-        counts = count_traits(traits, members)
-        return with_names(counts, names)
+        return with_names(count_traits(self.patient_traits, members), self.names_sold)
 
     def _traits(self, division: str, groups: list[str]) -> pd.DataFrame:
         from rfmkit.analysis.traits import count_cohorts, over_represented

@@ -7,9 +7,10 @@ import pandas as pd
 from rfmkit.cache import kept
 from rfmkit.errors import NotEnoughData
 from rfmkit.study.groups import Groups
+from rfmkit.study.sales import Sales
 
 
-class Reach(Groups):
+class Reach(Groups, Sales):
     """The part of a study that says who can be reached."""
 
     @property
@@ -43,11 +44,12 @@ class Reach(Groups):
         return reach_by_segment(self.patients, self.reach, self.segments["segment"])
 
     @kept
-    def usual_branch(self) -> pd.Series | None:
-        """The branch where each patient usually comes; None where the export names no branches."""
-        from rfmkit.analysis.reach import usual_branch
-
-        return usual_branch(self.transactions) if "branch" in self.transactions.columns else None
+    def usual_branch(self) -> pd.Series:
+        """The branch where each patient usually comes, by id; nobody's where the export names no branches."""
+        names, traits = self.names_sold, self.patient_traits
+        found = traits.filter(traits.kind == "branch").order_by("patient_id").execute()
+        branches = names["branch"][found["item"]] if "branch" in names else []
+        return pd.Series(branches, index=names["patient_id"][found["patient_id"]], dtype="str", name="branch")
 
     @property
     def contact_table(self) -> pd.DataFrame:
