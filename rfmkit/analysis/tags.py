@@ -100,7 +100,7 @@ class MonthEnd:
         self._rows, self._standing, self._first_bought = rows, standing, first_bought
         self.codes = rows["patient_id"].cat.codes.to_numpy()
         self._inside = rows["inside"].to_numpy()
-        self._made: dict[str, np.ndarray] = {}
+        self._made: dict[str, np.ndarray | pd.Categorical] = {}
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -109,13 +109,13 @@ class MonthEnd:
         """Whether each had bought it by then."""
         return self._first_bought[column, name][self.codes] <= self._end
 
-    def of(self, column: str) -> np.ndarray:
+    def of(self, column: str) -> np.ndarray | pd.Categorical:
         """The values of a column as they were then, or, where it has no history, as they stand."""
         if column not in self._made:
             self._made[column] = self._of(column)
         return self._made[column]
 
-    def _of(self, column: str) -> np.ndarray:
+    def _of(self, column: str) -> np.ndarray | pd.Categorical:
         match column:
             case "recency_days" | "visits" | "revenue":
                 return self._rows[column].to_numpy()
@@ -141,12 +141,13 @@ class MonthEnd:
                 return np.where(self._inside, scores, np.nan)
         return self._standing[column].to_numpy()[self.codes]
 
-    def _of_cell(self, told: Mapping[str, str], outside: str | None) -> np.ndarray:
-        """What is told of each patient's cell of the score cube, and of those outside the window."""
+    def _of_cell(self, told: Mapping[str, str], outside: str | None) -> pd.Categorical:
+        """What is told of each patient's cell of the score cube, and of those outside the window; texts by numbers."""
         cell = sum(self.of(score) * 10**digit for digit, score in zip((2, 1, 0), _SCORES, strict=True))
-        found = np.full(1000, outside, dtype=object)
-        found[[int(key) for key in told]] = list(told.values())
-        return found[np.where(self._inside, cell, 0).astype("int64")]
+        texts = list(dict.fromkeys([*told.values(), *([outside] if outside else [])]))
+        found = np.full(1000, texts.index(outside) if outside else -1, dtype="int16")
+        found[[int(key) for key in told]] = [texts.index(text) for text in told.values()]
+        return pd.Categorical.from_codes(found[np.where(self._inside, cell, 0).astype("int64")], texts)
 
 
 def _days(span: np.ndarray) -> np.ndarray:
