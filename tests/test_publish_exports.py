@@ -280,6 +280,11 @@ def test_no_name_is_a_formula_or_a_link(name):
     assert (cell.data_type, cell.value, cell.hyperlink) == ("s", name, None)
 
 
+def test_a_name_that_looks_like_rich_text_is_shown_as_it_is():
+    cell = sheets(workbook(study(segment="<r><t>bold</t></r>")))["Groups"]["A2"]
+    assert cell.value.rstrip() == "<r><t>bold</t></r>"
+
+
 def test_columns_are_as_wide_as_their_numbers():
     groups = study()
     groups.segments = groups.segments.assign(revenue=[123456789.0, 1.0])

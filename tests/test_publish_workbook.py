@@ -61,7 +61,7 @@ def held(size, cells):
 
 
 def test_rows_of_the_matrix_are_the_groups_of_then_and_its_columns_those_of_now():
-    (sheet,) = movement.moves_in_a_month(study())
+    sheet, _ = movement.moves(study())
     rows = table(read([sheet])["Moves in a month"])
     names = Reader().name
     assert [row["Group"] for row in rows][-1] == names("segment", "not_yet")
@@ -81,23 +81,11 @@ def test_rows_of_the_matrix_are_the_groups_of_then_and_its_columns_those_of_now(
 
 
 def test_the_year_has_a_sheet_only_where_the_data_reach_back():
-    assert movement.moves_in_a_year(study())
+    assert [sheet.title for sheet in movement.moves(study())] == ["Moves in a month", "Moves in a year"]
     short = study(missing={"movement_year"})
-    assert movement.moves_in_a_year(short) == []
+    assert [sheet.title for sheet in movement.moves(short)] == ["Moves in a month"]
     (sheet,) = movement.came_and_went(short)
     assert {row["Within"] for row in table(read([sheet])["Who came and went"])} == {"1 month"}
-
-
-def test_without_movement_there_is_no_sheet_of_it():
-    none = study(missing={"movement", "movement_year"})
-    for make in (
-        movement.moves_in_a_month,
-        movement.moves_in_a_year,
-        movement.came_and_went,
-        movement.moves_and_revenue,
-        movement.groups_by_month,
-    ):
-        assert make(none) == []
 
 
 def test_each_group_comes_from_its_size_of_then_to_that_of_now():
@@ -196,15 +184,22 @@ def test_where_no_difference_passes_there_is_no_sheet():
     assert portraits.what_sets_groups_apart(alike) == []
 
 
-def test_without_portraits_there_is_no_sheet_of_them():
-    none = study(missing={"portraits", "cohorts"})
-    for make in (
+@pytest.mark.parametrize(
+    "make",
+    [
+        movement.moves,
+        movement.came_and_went,
+        movement.moves_and_revenue,
+        movement.groups_by_month,
         portraits.portraits_of_groups,
         portraits.portraits_of_cohorts,
         portraits.what_sets_groups_apart,
         portraits.what_sets_cohorts_apart,
-    ):
-        assert make(none) == []
+    ],
+)
+def test_of_what_is_not_there_is_no_sheet(make):
+    assert make(study())
+    assert make(study(missing={"movement", "movement_year", "portraits", "cohorts"})) == []
 
 
 # --- a whole study

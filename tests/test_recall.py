@@ -6,7 +6,7 @@ from collections import defaultdict
 import pandas as pd
 import pytest
 from conftest import open_one
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rfmkit import Reader, rfm_table, tables, visits_from
@@ -99,6 +99,7 @@ ROWS = st.lists(
 
 @settings(max_examples=15)
 @given(rows=ROWS, window=st.sampled_from([0, 1, 6]))
+@example(rows=[("a", dt.date(2025, 1, 1), "Clean", "Ortho", 10)], window=1)  # nobody inside any window
 def test_every_month_end_is_as_the_words_say(rows, window):
     rows.append(("a", dt.date(2025, 1, 1), "Pull", None, 10))
     export = lines(rows)
@@ -107,7 +108,7 @@ def test_every_month_end_is_as_the_words_say(rows, window):
     for end in month_ends(AS_OF, 6):
         expected = naive(rows, end, window)
         rfm = rfm_table(visits, end, window, treatments=treatments).set_index("patient_id")
-        then = history[history["month_end"] == pd.Timestamp(end)].set_index("patient_id")
+        then = history[history["inside"] & (history["month_end"] == pd.Timestamp(end))].set_index("patient_id")
         assert set(rfm.index) == set(then.index) == set(expected)
         for patient, (service, interval, overdue) in expected.items():
             found = rfm.loc[patient]

@@ -29,11 +29,11 @@ def segment_history(
     Parameters
     ----------
     rfm_history : pandas.DataFrame
-        As `rfm_history` gives it: ``month_end, patient_id, recency_days, visit_count, total_spend``.
+        As `rfm_history` gives it: ``month_end, patient_id, recency_days, visit_count, total_spend, inside``.
     summary : pandas.DataFrame
         As `btyd_summary` gives it for the last of `ends`: ``patient_id``, and ``T``, the days since the first visit.
     ends : sequence of datetime.date
-        The month ends of `rfm_history`, oldest first.
+        The month ends that are asked for, oldest first.
     cuts : RfmCuts
     scheme : Scheme
 
@@ -49,6 +49,7 @@ def segment_history(
     patients = pd.Index(summary["patient_id"], name="patient_id")
     first_visit = (ends[-1] - pd.to_timedelta(summary["T"], unit="D")).to_numpy()
     states = np.where(first_visit[:, None] <= ends.to_numpy(), numbers[INACTIVE], numbers[NOT_YET]).astype("int8")
+    rfm_history = rfm_history[rfm_history["inside"] & rfm_history["month_end"].isin(ends)]
     ids = pd.Categorical(rfm_history["patient_id"])
     row = patients.get_indexer(ids.categories)[ids.codes]
     cells = ["".join(cell) for cell in itertools.product("123456789"[: scheme.bins], repeat=len(cuts.levels))]

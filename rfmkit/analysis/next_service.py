@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
@@ -110,9 +111,17 @@ def steps_of(days: ir.Table) -> ir.Table:
     return steps.select("patient", "taken", "next_day", "next", begins=steps.next == one)
 
 
-def count_steps(
-    steps: ir.Table, services: Sequence[str], until: dt.date | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+class Steps(NamedTuple):
+    """Steps from each service to each other: all of them, and those of the time before the months held back.
+
+    Both ``taken, next, patients, steps`` (that lead from one to the other), ``of`` (steps from `taken` to any).
+    """
+
+    all: pd.DataFrame
+    early: pd.DataFrame
+
+
+def count_steps(steps: ir.Table, services: Sequence[str], until: dt.date) -> Steps:
     """Count the steps from each service to each other.
 
     Parameters
@@ -121,15 +130,10 @@ def count_steps(
         As `steps_of` gives them.
     services : sequence of str
         The names of its numbers.
-    until : datetime.date, optional
-
-    Returns
-    -------
-    tuple of pandas.DataFrame
-        Of all steps, and of those that were taken before the day `until`: ``taken, next, patients, steps`` (that lead
-        from one to the other), ``of`` (steps from `taken` to any).
+    until : datetime.date
+        The first day of the months held back.
     """
-    early = steps.next_day < until if until else ibis.literal(True)
+    early = steps.next_day < until
     each = steps.group_by(["patient", "taken", "next"]).aggregate(
         steps=steps.count(),
         begun=steps.begins.sum(),
@@ -157,7 +161,7 @@ def count_steps(
         found = table[[which + name for name in ("patients", "steps")]].set_axis(["patients", "steps"], axis=1)
         of = table[f"{which}begun"].groupby(table["taken"]).transform("sum")
         counts.append(pd.DataFrame(named).join(found.assign(of=of)).query("steps > 0").reset_index(drop=True))
-    return counts[0], counts[1]
+    return Steps(*counts)
 
 
 def next_rules(counts: pd.DataFrame, *, min_count: int = 5) -> pd.DataFrame:
@@ -166,7 +170,7 @@ def next_rules(counts: pd.DataFrame, *, min_count: int = 5) -> pd.DataFrame:
     Parameters
     ----------
     counts : pandas.DataFrame
-        As `count_steps` gives them.
+        One of `Steps`.
     min_count : int, default 5
         A rule rests on no fewer patients.
 
@@ -288,7 +292,7 @@ def hit_rates(
     services : sequence of str
         The names of its numbers.
     before : pandas.DataFrame
-        The steps before `start`, as `count_steps` gives them.
+        The `Steps.early` of `start`.
     start, end : datetime.date
         First and last day of what is held back.
     min_count : int, default 5

@@ -28,9 +28,8 @@ def rfm_history(
     refunds: Rows | None = None,
     windows: Mapping[str, int] | None = None,
     treatments: ir.Table | None = None,
-    everybody: bool = False,
 ) -> pd.DataFrame:
-    """Compute `rfm_table` at the end of each of the last months, in one pass.
+    """Compute `rfm_table` at the end of each of the last months in one pass, and keep whoever has come before.
 
     Parameters
     ----------
@@ -40,23 +39,20 @@ def rfm_history(
         The end of the last month.
     months : int
         How many month ends, `as_of` the last.
-    everybody : bool, default False
-        Give a row also to whoever has come by then, but not inside the window.
 
     Returns
     -------
     pandas.DataFrame
         ``month_end`` (datetime64), ``patient_id`` (categorical, its categories all patients), ``recency_days,
-        visit_count, total_spend``: one row a patient who came inside the window that ends there; in the order of the
-        days and the ids. With `treatments` also ``recall_days, days_overdue``. For `everybody` also ``inside``
-        (whether they came inside the window; where not, only their recency is told) and ``visits, revenue`` over the
-        whole history until then.
+        visit_count, total_spend``, with `treatments` also ``recall_days, days_overdue``; ``inside``: whether they came
+        inside the window that ends there (where not, only their recency is told); ``visits, revenue`` over the whole
+        history until then. One row a month end and patient who has come by then, in the order of the days and the ids.
     """
     as_of = as_day(as_of)
     ends = month_ends(as_of, months)
     patients, days = _days(visits, refunds, as_of)
     windows = {name: (name, (windows or {}).get(name, window_months)) for name in ("visit_count", "total_spend")}
-    whole = {"visits": ("visit_count", 0), "revenue": ("total_spend", 0)} if everybody else {}
+    whole = {"visits": ("visit_count", 0), "revenue": ("total_spend", 0)}
     sums = {
         name: _Sums(days["patient"], days[measure], len(patients), _moves(days["day"], ends, window))
         for name, (measure, window) in {**windows, **whole}.items()
@@ -69,7 +65,7 @@ def rfm_history(
     for end, (new, _) in zip(ends, _moves(days["day"], ends, 0), strict=True):
         np.maximum.at(last, who[new], came[new])
         inside = last >= (Period.trailing(end, window_months).start.toordinal() if window_months else 1)
-        here = np.flatnonzero(last > 0 if everybody else inside)
+        here = np.flatnonzero(last > 0)
         rows.append(here)
         frames.append(
             pd.DataFrame(
@@ -78,7 +74,7 @@ def rfm_history(
                     "recency_days": end.toordinal() - last[here],
                     **{name: total.move()[here] for name, total in sums.items()},
                     **(mains.move(end, here) if mains else {}),
-                    **({"inside": inside[here]} if everybody else {}),
+                    "inside": inside[here],
                 }
             )
         )
@@ -135,7 +131,10 @@ class _MainServices:
         self._best = np.full(len(patients), -1)
 
     def move(self, end: dt.date, here: np.ndarray) -> dict[str, np.ndarray]:
-        """Move on to the next month end: recall interval and days overdue of the patients with the numbers `here`."""
+        """Move on to the next month end: recall interval and days overdue of the patients with the numbers `here`.
+
+        Missing of whoever did not come inside the window.
+        """
         new, gone = next(self._moves)
         np.add.at(self._counts, self._pair[new], 1)
         np.subtract.at(self._counts, self._pair[gone], 1)
@@ -144,9 +143,11 @@ class _MainServices:
         rank = (self._counts * _LATEST + self._last) * self._size + (self._size - 1 - self._kind)
         rank[self._counts == 0] = -1
         self._best[self._patients] = np.maximum.reduceat(rank, self._starts)
-        best = self._best[here]
-        recall_days = self._recall_days[self._size - 1 - best % self._size]
-        last = (best // self._size % _LATEST).astype("int32")
+        recall_days, last = np.full((2, len(here)), np.nan)
+        came = self._best[here] >= 0
+        best = self._best[here][came]
+        recall_days[came] = self._recall_days[self._size - 1 - best % self._size]
+        last[came] = best // self._size % _LATEST
         return {"recall_days": recall_days, "days_overdue": end.toordinal() - last - recall_days}
 
 

@@ -93,7 +93,7 @@ class Groups(Intake):
         """
         from rfmkit.data.histories import rfm_history
 
-        return rfm_history(self.visits, self.as_of, len(self.month_ends), everybody=True, **self.rfm_terms)
+        return rfm_history(self.visits, self.as_of, len(self.month_ends), **self.rfm_terms)
 
     @cached_property
     def cuts(self) -> RfmCuts:

@@ -27,9 +27,7 @@ class Moves(Intake):
         from rfmkit.analysis.movement import segment_history
 
         cuts = self.cuts  # raises where there are too few patients to group
-        history, ends = self._rfm_history, self.month_ends[1:]
-        history = history[history["inside"] & (history["month_end"] >= pd.Timestamp(ends[0]))]
-        return segment_history(history, self.summary, ends, cuts, self.scheme)
+        return segment_history(self._rfm_history, self.summary, self.month_ends[1:], cuts, self.scheme)
 
     @kept
     def month_movement(self) -> Movement:

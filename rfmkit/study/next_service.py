@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from rfmkit.analysis.next_service import HitRates
+    from rfmkit.analysis.next_service import HitRates, Steps
 
 
 class Next(Sales):
@@ -29,7 +29,7 @@ class Next(Sales):
         from rfmkit.analysis.next_service import next_rules
 
         _ = self.next_hit_rates
-        return next_rules(self._steps[0], min_count=self.clinic.report.min_count)
+        return next_rules(self._steps.all, min_count=self.clinic.report.min_count)
 
     @kept
     def next_hit_rates(self) -> HitRates:
@@ -39,7 +39,7 @@ class Next(Sales):
         if "service" not in self.transactions.columns:
             raise NotEnoughData("few_next_services", have=0, need=LEAST)
         least, start = self.clinic.report.min_count, self._held_back
-        return hit_rates(self._service_days, self._services, self._steps[1], start, self.as_of, min_count=least)
+        return hit_rates(self._service_days, self._services, self._steps.early, start, self.as_of, min_count=least)
 
     @kept
     def patient_next_services(self) -> pd.DataFrame:
@@ -52,7 +52,7 @@ class Next(Sales):
 
         rules = self.next_rules if self.next_hit_rates.better else self.next_rules.head(0)
         last = last_services(self._service_days, self._services)
-        offered = recommend(last, rules, popular_next(self._steps[0]))
+        offered = recommend(last, rules, popular_next(self._steps.all))
         offered.insert(0, "patient_id", self.names_sold["patient_id"][offered.pop("patient")])
         return offered
 
@@ -83,8 +83,7 @@ class Next(Sales):
         return self._rows("service_days", lambda: service_days(self.sales, left_out[left_out >= 0].tolist()))
 
     @cached_property
-    def _steps(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Steps from each service to each other: all, and those before the months held back."""
+    def _steps(self) -> Steps:
         from rfmkit.analysis.next_service import count_steps, steps_of
 
         return count_steps(steps_of(self._service_days), self._services, self._held_back)

@@ -10,9 +10,8 @@ from rfmkit.publish.workbook.groups import each_group, groups, what_to_do
 from rfmkit.publish.workbook.movement import (
     came_and_went,
     groups_by_month,
+    moves,
     moves_and_revenue,
-    moves_in_a_month,
-    moves_in_a_year,
 )
 from rfmkit.publish.workbook.portraits import (
     portraits_of_cohorts,
@@ -33,8 +32,7 @@ SHEETS: tuple[Callable[[Study], list[Sheet]], ...] = (
     what_to_do,
     by_month,
     groups_by_month,
-    moves_in_a_month,
-    moves_in_a_year,
+    moves,
     came_and_went,
     moves_and_revenue,
     portraits_of_groups,

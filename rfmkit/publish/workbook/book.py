@@ -283,8 +283,10 @@ class _Page:
         self._text(line, 1, text, "prose")
 
     def _text(self, line: int, place: int, text: str, form: str) -> None:
-        # Who searches for "18–34" types no joiners.
-        self._checked(self.page.write_string(line, place, text.replace(JOINER, ""), self.formats[form]))
+        text = text.replace(JOINER, "")  # who searches for "18–34" types none
+        if text.endswith("</r>"):
+            text += " "  # else XlsxWriter takes what begins with <r> for XML that is finished
+        self._checked(self.page.write_string(line, place, text, self.formats[form]))
 
     def _checked(self, code: int | None) -> None:
         """xlsxwriter cuts what does not fit and says so only in a return code."""

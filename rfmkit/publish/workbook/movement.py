@@ -14,29 +14,22 @@ if TYPE_CHECKING:
     from rfmkit.present.wording import Reader
     from rfmkit.study import Study
 
-_STEPS = {"movement": ("month_movement", 1), "movement_year": ("year_movement", 12)}
+_MONTH, _YEAR = 1, 12
+_STEPS = {"movement": ("month_movement", _MONTH), "movement_year": ("year_movement", _YEAR)}
 _FLOWS = ("entered", "reactivated", "moved_in", "moved_out", "became_inactive")
 #: Of a month, and of a year, no more moves are told: the rest changed little.
 _MOST = 10
 _NOT_YET = "not_yet"
 
 
-def moves_in_a_month(study: Study) -> list[Sheet]:
-    """How many went from which group to which within a month."""
-    if study.part("movement").status != "ok":
-        return []
+def moves(study: Study) -> list[Sheet]:
+    """How many went from which group to which, within a month and within a year."""
     say = study.reader.say
-    above = say("From group to group in a month")
-    return [_matrix(say("Moves in a month"), above, study.month_movement, study.reader)]
-
-
-def moves_in_a_year(study: Study) -> list[Sheet]:
-    """The same within a year."""
-    if study.part("movement_year").status != "ok":
-        return []
-    say = study.reader.say
-    above = say("From group to group in a year")
-    return [_matrix(say("Moves in a year"), above, study.year_movement, study.reader)]
+    called = {
+        _MONTH: (say("Moves in a month"), say("From group to group in a month")),
+        _YEAR: (say("Moves in a year"), say("From group to group in a year")),
+    }
+    return [_matrix(*called[months], movement, study.reader) for movement, months in _movements(study)]
 
 
 def _matrix(title: str, heading: str, movement, reader: Reader) -> Sheet:
