@@ -41,7 +41,7 @@ def next_services(next_services: pd.DataFrame, hit_rates: Any, *, reader: Reader
 
 
 def offers_by_segment(next_services: pd.DataFrame, reader: Reader) -> dict[str, str]:
-    """What comes first for how many of each segment, as far as it may be told: "Implant (64%), Veneer (35%)"."""
+    """What comes first for how many of each segment, as far as it may be told: "Implant (64%); Veneer (35%)"."""
     return {segment: _offers(rows, reader) for segment, rows in next_services.groupby("segment", sort=False)}
 
 
@@ -54,7 +54,7 @@ def _offers(rows: pd.DataFrame, reader: Reader) -> str:
         reader.say("{item} ({share})", item=row["service"], share=reader.percent(row["share"], 0))
         for row in named.to_dict("records")
     ]
-    return reader.say(", ").join(offers)
+    return reader.say("; ").join(offers)  # names of services hold commas
 
 
 def _verdict(rates: Any, reader: Reader) -> list[str]:

@@ -119,7 +119,9 @@ def _details(study: Study) -> dict[str, dict[str, str]]:
         found["offer"] = offers_by_segment(given["services"], reader)
     if "traits" in given:
         cohorts = cohorts_by_segment(given["traits"], reader)
-        found["whom"] = {key: "; ".join(reader.cohort(cohort) for cohort in held) for key, held in cohorts.items()}
+        found["whom"] = {
+            key: reader.say("; ").join(reader.cohort(cohort) for cohort in held) for key, held in cohorts.items()
+        }
     return found
 
 
