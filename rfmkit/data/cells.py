@@ -238,7 +238,7 @@ def money_of(number: ir.Column) -> ir.DecimalColumn:
     """The money that the `digits` of a cell make; missing where these say more than two decimals."""
     if number.type().is_string():
         # Most have two decimals; to look for the point is cheaper than to search.
-        exact = ibis.cases((number.right(3).startswith("."), True), else_=number.re_search(_EXACT))
+        exact = ibis.cases((number.like("%.__"), True), else_=number.re_search(_EXACT))
         return exact.ifelse(number, ibis.null(str)).cast(MONEY)
     exact = number == number.cast(MONEY).cast(number.type())
     return exact.ifelse(number.cast(MONEY), ibis.null(MONEY))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import operator
-
 import ibis
 import ibis.expr.types as ir
 
-from rfmkit.data.engines import computed, repeated
+from rfmkit.data.engines import computed, digest, repeated
 from rfmkit.data.origin import FILE, ROW, Export, cell_names, place, with_cells
 from rfmkit.errors import Problem
 
@@ -27,8 +24,9 @@ def drop_copies(lines: ir.Table, export: Export, spec) -> ir.Table:
     if not spec.columns.receipt_id:
         return lines
     usable = lines.receipt_id.notnull() & lines.fate.isin(["kept", "after_as_of"])
-    digest = _digest(lines, "receipt_id", "patient_id", "amount")
-    marked = lines.mutate(digest=usable.ifelse(digest, ibis.null("int64")))
+    # Few lines share a digest, so that few need be compared cell by cell.
+    number = digest(lines, "receipt_id", "patient_id", "amount")
+    marked = lines.mutate(digest=usable.ifelse(number, ibis.null(number.type())))
     shared = repeated(marked.select("digest"))
     if shared is None:
         return lines
@@ -42,7 +40,7 @@ def equal_lines(kept: ir.Table, export: Export, spec) -> list[Problem]:
     """Tell of equal lines that no receipt tells apart; they are kept."""
     if spec.columns.receipt_id:
         return []
-    marked = kept.mutate(digest=_digest(kept, "patient_id", "visit_date", "amount"))
+    marked = kept.mutate(digest=digest(kept, "patient_id", "visit_date", "amount"))
     shared = repeated(marked.select("digest"))
     if shared is None:
         return []
@@ -58,8 +56,3 @@ def equal_lines(kept: ir.Table, export: Export, spec) -> list[Problem]:
     what = "lines equal to an earlier one, and no receipt number to tell copies from purchases"
     fix = "They are kept; map receipt_id to have real copies dropped."
     return [Problem(place(first), what, fix, int(row["lines"] - row["groups"]), "equal_lines", "kept")]
-
-
-def _digest(lines: ir.Table, *names: str) -> ir.IntegerColumn:
-    """A number that equal lines share; few others do, so that few lines need be compared cell by cell."""
-    return functools.reduce(operator.xor, [lines[name].hash() for name in names])

@@ -119,8 +119,11 @@ def _refunds(kept: ir.Table, headings: dict[str, str]) -> list[Problem]:
 
 def _prepaid(kept: ir.Table) -> list[Problem]:
     """Free visits after a payment: a course paid in advance is one purchase and many visits."""
-    paid = kept.filter(kept.amount > 0).group_by("patient_id").aggregate(paid=kept.visit_date.min())
-    free = kept.filter(kept.amount == 0).inner_join(paid, "patient_id")
+    free = kept.filter(kept.amount == 0)
+    # Few patients have free visits: only theirs are gone through.
+    paid = kept.filter(kept.amount > 0).semi_join(free, "patient_id")
+    paid = paid.group_by("patient_id").aggregate(paid=paid.visit_date.min())
+    free = free.inner_join(paid, "patient_id")
     free = free.filter(free.visit_date > free.paid)
     courses = free.group_by("patient_id").aggregate(visits=free.visit_date.nunique())
     courses = courses.filter(courses.visits >= _COURSE_VISITS)
