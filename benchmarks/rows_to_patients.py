@@ -324,11 +324,12 @@ def rfmkit_csv(folder: Path, clinic: Path) -> Callable[[], dict]:
     """The export in Windows-1251 as a study reads, checks and keeps it."""
     import shutil
 
-    import ibis  # noqa: F401
+    import ibis
     import pandas  # noqa: F401
 
     import rfmkit
 
+    _ = ibis.duckdb  # an import too, that waits until it is asked for
     shutil.rmtree(folder / "cache", ignore_errors=True)
     os.environ["RFMKIT_CACHE"] = str(folder / "cache")
 

@@ -25,8 +25,9 @@ Rows = Union["pd.DataFrame", str, PathLike, "ir.Table"]
 #: the peak; what does not fit into memory still spills.
 _WORKING_MEMORY = "256MB"
 #: What is written is read again soon, by this machine: encoded for its kind, which takes little time to write and to
-#: read, and not compressed, which takes much and saves little.
-_PARQUET = {"parquet_version": "v2", "compression": "uncompressed"}
+#: read, and not compressed, which takes much and saves little. What has more values than a clinic has services, as ids
+#: have, is written as it is: to look for its values in a list costs as much as to write them.
+_PARQUET = {"parquet_version": "v2", "compression": "uncompressed", "dictionary_size_limit": 1000}
 _TYPES = {
     "patient_id": "string",
     "visit_date": "date",
