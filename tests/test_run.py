@@ -230,7 +230,10 @@ def test_no_patient_is_named(reports, name):
     phones = {re.sub(r"\D", "", canary) for canary in canaries if canary.startswith("+")}
     assert len(canaries | phones) > 5000
     for file, text in texts(reports[name]).items():
-        assert not [canary for canary in canaries if canary in text], file
+        # What ends with six signs that the text has nowhere is not in it: few are left to be looked for.
+        ends = {text[at : at + 6] for at in range(len(text) - 5)}
+        likely = [canary for canary in canaries if len(canary) < 6 or canary[-6:] in ends]
+        assert not [canary for canary in likely if canary in text], file
         # As digits alone, but not those behind a point: 0.27000000000000002 holds no phone.
         assert not phones.intersection(re.findall(r"(?<![.\d])\d{7,}", text)), file
 
