@@ -29,7 +29,7 @@ def signs_of(encoding: str) -> str | None:
         return table if len(table) == 256 and table.startswith(_ASCII) else None
 
 
-def as_text(column: pa.BinaryArray, encoding: str) -> tuple[pa.StringArray, bool]:
+def as_text(column: pa.BinaryArray, encoding: str) -> tuple[pa.StringArray | pa.DictionaryArray, bool]:
     """Cells of bytes that are signs as text, and whether any of them has blanks at its ends."""
     ends, content = _laid_out(column)
     if content[: ends[-1]].max(initial=0) <= _LAST_OF_ASCII:
@@ -38,7 +38,7 @@ def as_text(column: pa.BinaryArray, encoding: str) -> tuple[pa.StringArray, bool
     # What is more than digits is mostly the same few words again and again.
     words = column.dictionary_encode()
     text = _decoded(words.dictionary, encoding)
-    return text.take(words.indices), padded(text)
+    return pa.DictionaryArray.from_arrays(words.indices, text), padded(text)
 
 
 def _decoded(column: pa.BinaryArray, encoding: str) -> pa.StringArray:

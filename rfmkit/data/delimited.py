@@ -38,6 +38,9 @@ csv.field_size_limit(_LONGEST_CELL)
 _AHEAD = 2
 #: Bytes that no text has; each is looked for by itself, which is many times faster than by a pattern.
 _NO_TEXT = (b"\0", TYPED.encode())
+#: Columns of few values: each value goes to the engine once a batch.
+_OF_FEW_VALUES = frozenset({"visit_date", "service", "category", "branch"})
+_WORDS = pa.dictionary(pa.int32(), pa.string())
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -52,7 +55,7 @@ class DelimitedFile:
     Attributes
     ----------
     schema : pyarrow.Schema
-        Of the batches: a text column a heading, under rfmkit's names, and ``_row``.
+        Of the batches: a text column a heading, under rfmkit's names, some of them as dictionaries; and ``_row``.
     titles : int
         Lines above the header.
 
@@ -83,7 +86,7 @@ class DelimitedFile:
         # Some systems close every line but the header with a delimiter.
         closed = [len(line) == len(header) + 1 and line[-1] == "" for _, line in lines[at + 1 :]]
         self._width = len(header) + (2 * sum(closed) > len(closed))
-        names = [(name, pa.string()) for name in self._places]
+        names = [(name, _WORDS if name in _OF_FEW_VALUES else pa.string()) for name in self._places]
         self.schema = pa.schema([*names, (ROW, pa.int64())])
         self._broken: list[tuple[int, str, str]] = []
         self._padded: set[str] = set()
@@ -200,7 +203,8 @@ class DelimitedFile:
             return empty(self.schema), after
         if rows.quoted:
             _refuse_swallowed_lines(self.file, rows.columns, numbers, self.spec.delimiter)
-        batch = pa.record_batch([*rows.columns, pa.array(numbers)], schema=self.schema)
+        columns = [_of_kind(column, kind) for column, kind in zip(rows.columns, self.schema.types, strict=False)]
+        batch = pa.record_batch([*columns, pa.array(numbers)], schema=self.schema)
         return without_blank_lines(batch, len(self._places)), after
 
 
@@ -211,6 +215,13 @@ class _Rows(NamedTuple):
     padded: list[bool]
     broken: list[tuple[int, str, str]]
     quoted: bool
+
+
+def _of_kind(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column of text as a dictionary, or not."""
+    if pa.types.is_dictionary(kind):
+        return column.dictionary_encode()
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 class _Chunk(NamedTuple):

@@ -154,10 +154,10 @@ def _read_delimited(con, file: InputFile, spec, name: str, scratch: Path) -> Exp
 def _staged(con, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], scratch: Path) -> ir.Table:
     """Batches as a table that the engine reads where it lies: in a file, so that it need not fit into memory."""
     path = scratch / f"{name}.arrow"
-    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, schema) as staged:
+    with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_stream(stream, schema) as staged:
         for batch in batches:
             staged.write_batch(batch)
-    con.con.register(name, pa.ipc.open_file(pa.memory_map(str(path))).read_all())  # past Ibis, which would copy them
+    con.con.register(name, pa.ipc.open_stream(pa.memory_map(str(path))).read_all())  # past Ibis, which would copy them
     return con.table(name)
 
 
