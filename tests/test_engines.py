@@ -21,9 +21,11 @@ from pandas.testing import assert_frame_equal
 
 from rfmkit import btyd_summary, calibration_holdout, refunds_from, rfm_table, visits_from
 from rfmkit.analysis import loyalty
+from rfmkit.analysis.traits import traits_of
 from rfmkit.clinic import Transactions
 from rfmkit.data import databases
 from rfmkit.data import postgres as reading
+from rfmkit.data.bought import names_in, sales_of
 from rfmkit.data.checks import check_lines
 from rfmkit.data.databases import names_table, open_table, table_digest, worked_on
 from rfmkit.data.engines import computed
@@ -31,6 +33,7 @@ from rfmkit.data.inputs import InputTable
 from rfmkit.data.sources import read_export
 from rfmkit.errors import ClinicFileError, ExportError, RfmkitError, SurroundingsError
 from rfmkit.period import Period
+from rfmkit.rows import numbered
 
 # One server and one session serve all of these, in one process.
 pytestmark = pytest.mark.xdist_group("engines")
@@ -734,6 +737,10 @@ def everything(opened, spec, scratch) -> dict:
     checked = check_lines(read_export([source], spec, scratch), spec, AS_OF, TODAY, currency="RUB")
     kept = checked.kept
     order = ["patient_id", "visit_date", "amount", "receipt_id", "category", "quantity"]
+    sales = sales_of(kept)
+    patients = pd.Index(sorted(kept.select("patient_id").distinct().execute()["patient_id"]), dtype="str")
+    sold = computed(numbered(sales, {"patient_id": patients} | names_in(sales)))
+    traits = computed(traits_of(sold)).execute()
     return {
         # Lines of tables have no number, and each engine's nothing is of another type.
         "kept": kept.drop("_file", "_row").order_by(order).execute(),
@@ -741,6 +748,8 @@ def everything(opened, spec, scratch) -> dict:
         "rejects": checked.rejects.drop(columns=["file", "row"]),
         "problems": [str(problem).replace(opened.name, "…") for problem in checked.problems],
         "depends_on_today": checked.depends_on_today,
+        "sales": sorted(map(str, sold.execute().astype("string").to_dict("records"))),
+        "traits": sorted(map(str, traits.astype("string").to_dict("records"))),
         **of_visits(computed(visits_from(kept)), computed(refunds_from(kept))),
     }
 

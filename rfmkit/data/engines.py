@@ -23,6 +23,9 @@ def computed(table: ir.Table) -> ir.Table:
     DuckDB and Spark keep it until the connection ends; PostgreSQL is only read, so there it stays a query.
     """
     backend, name = table.get_backend(), ibis.util.gen_name("rfmkit")
+    if backend.name in {"duckdb", "pyspark"}:
+        # Frames in the expression have to be there before it is run; compiling alone does not see to it.
+        backend._register_in_memory_tables(table)
     match backend.name:
         case "duckdb":
             # Not by Ibis, which goes through the whole expression again to see what it is made of.
