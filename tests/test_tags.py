@@ -156,6 +156,7 @@ def test_the_last_month_end_is_what_the_patients_table_says(study):
         ('[tags.t]\nwhen = {segment = "champion"}', "when segment: there is no champion. Did you mean champions?"),
         ("[tags.T]\nwhen = {visits = 1}", "tags"),
         ('[lists]\nfollow_up = ["vi"]\n[tags.vip]\nwhen = {visits = 1}', "neither a tag nor a group is vi. Did you"),
+        ("[tags.at_risk]\nwhen = {visits = 1}", "clinic.toml [tags.at_risk]: is the key of a group too. Name the tag"),
         ("[tags.t]\nwen = {visits = 1}", "clinic.toml [tags.t] wen: unknown key. Did you mean when?"),
     ],
 )  # fmt: skip
@@ -187,7 +188,7 @@ def test_a_rule_on_a_column_that_the_export_lacks_is_named(tmp_path):
 
 
 def test_the_lists_to_follow_up_hold_whom_may_be_written_to(tmp_path):
-    """Of a tag, whoever has it now and consents, those on whom it was put this month first."""
+    """Of a tag, whoever has it now and consents: those on whom it was put this month first, then who came last."""
     parts = RFM + TAGS + '[tags.seen]\nwhen = {visits = ">= 1"}\n[lists]\nfollow_up = ["seen", "laser", "gone"]\n'
     path = clinic_file(tmp_path, parts)
     text = path.read_text().replace('currency = "EUR"', 'country = "RU"\ncurrency = "EUR"')
@@ -201,7 +202,7 @@ def test_the_lists_to_follow_up_hold_whom_may_be_written_to(tmp_path):
         for name in files
         if "follow_up" in name and name.endswith("csv")
     }
-    assert [row["patient_id"] for row in told["follow_up_seen.csv"]] == ["poor", "early", "rich"]
+    assert [row["patient_id"] for row in told["follow_up_seen.csv"]] == ["poor", "rich", "early"]
     assert [row["patient_id"] for row in told["follow_up_laser.csv"]] == ["rich"]  # "once" did not consent
     assert [row["sms_phone"] for row in told["follow_up_laser.csv"]] == ["+79160000004"]
     assert "follow_up_gone.csv" not in told

@@ -50,6 +50,9 @@ class Tags(Intake):
                 if what := impossible(rule, columns, self.scheme):
                     problems.append(Problem(where, f"nobody can meet {what}", "Correct it, or remove the tag."))
                 found[tag] = rule
+            if tag in self.scheme.segments:
+                fix = "Name the tag otherwise: lists to follow up are of either."
+                problems.append(Problem(f"{clinic.path.name} [tags.{tag}]", "is the key of a group too", fix))
         problems += self._unknown_lists()
         if problems:
             raise ClinicFileError(problems)
@@ -144,11 +147,16 @@ class Tags(Intake):
         return current_tags(self.tag_history)
 
     def follow_up(self, key: str) -> pd.Index:
-        """The ids of those who have a tag, or are in a group: of a tag, those on whom it was put this month first."""
+        """The ids of those who have a tag, or are in a group.
+
+        Of a tag, those on whom it was put this month come first; then whoever has most at stake, and came last.
+        """
         if key not in self.clinic.tags:
             return pd.Index(self.patients.loc[self.patients["segment"] == key, "patient_id"])
         held = self.tags[(self.tags["tag"] == key) & ~self.tags["taken_off_this_month"]]
-        return pd.Index(held.sort_values("put_on_this_month", ascending=False, kind="stable")["patient_id"])
+        held = held.join(self.patients.set_index("patient_id")[["value_at_risk", "last_visit"]], on="patient_id")
+        order = ["put_on_this_month", "value_at_risk", "last_visit"]
+        return pd.Index(held.sort_values(order, ascending=False)["patient_id"])
 
 
 def _by_column(bought: set[tuple[str, str]]) -> dict[str, set[str]]:
