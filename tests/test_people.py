@@ -289,7 +289,9 @@ def test_each_distinct_text_is_read_once(monkeypatch):
     ],
 )
 def test_an_address(text, email):
-    assert read_email(text) == (email, None)
+    read = read_email(text)
+    assert (read.email, read.email_fault) == (email, None)
+    assert read.email_all.split()[0] == email
 
 
 NO_ADDRESS = [
@@ -318,7 +320,7 @@ NO_ADDRESS += [
 
 @pytest.mark.parametrize("text", NO_ADDRESS)
 def test_no_address(text):
-    assert read_email(text) == (None, "not_an_address")
+    assert read_email(text) == (None, "not_an_address", None)
 
 
 def test_no_address_at_all():

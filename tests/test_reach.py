@@ -208,6 +208,26 @@ def test_a_merged_card_closes_the_phone_that_was_dropped(write_clinic, tmp_path)
     assert set(study.reach_by_segment.columns) == {"segment", "patients", "phone", "any"}
 
 
+def test_whoever_opts_out_does_so_with_every_contact_of_every_line(write_clinic, tmp_path):
+    """1 has two numbers and two addresses in a cell; 2 stands on two lines with a number and an address each."""
+    columns = '[patients]\nsource = "../data/people.csv"\n[patients.columns]\npatient_id = "id"\n'
+    columns += 'phone = "phone"\nemail = "email"\nopted_out = "out"\nconsent_phone = "ok"\nconsent_email = "ok"\n'
+    rows = [
+        "1,+353 86 123 4567; +353 87 765 4321,a@example.org; b@example.org,yes,yes",
+        "2,+353 86 222 3333,c@example.org,yes,yes",
+        "2,+353 86 444 5555,d@example.org,no,yes",
+        "3,+353 87 765 4321,free@example.org,no,yes",
+        "4,+353 86 222 3333,b@example.org,no,yes",
+        "5,+353 86 444 5555,c@example.org,no,yes",
+        "6,+353 86 666 7777,d@example.org,no,yes",
+    ]
+    text = "id,phone,email,out,ok\n" + "".join(row + "\n" for row in rows)
+    study = open_one(clinic_with_people(write_clinic, tmp_path, text, columns))
+    reached = study.reach.loc[["1", "2", "3", "4", "5", "6"]]
+    assert reached["phone"].tolist() == [False, False, False, False, False, True]
+    assert reached["email"].tolist() == [False, False, True, False, False, False]
+
+
 def test_a_study_without_a_file_of_patients_says_so(write_clinic, tmp_path):
     study = open_one(clinic_with_people(write_clinic, tmp_path, "", ""))
     assert study.part("reach").reason.code == "no_patients_file"

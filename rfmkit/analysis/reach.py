@@ -59,7 +59,8 @@ def closed_contacts(cards: pd.DataFrame) -> set[str]:
     if "opted_out" not in cards.columns:
         return set()
     closed = cards[cards["opted_out"].ne(False)]
-    return {text for name in ("phone", "phone_key", "email") if name in cards for text in closed[name].dropna()}
+    names = ("phone", "phone_key", "phone_all", "email", "email_all")
+    return {text for name in names if name in cards for texts in closed[name].dropna() for text in texts.split()}
 
 
 def permitted_contacts(people: pd.DataFrame, closed: Collection[str] = ()) -> pd.DataFrame:

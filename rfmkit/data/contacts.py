@@ -72,6 +72,8 @@ class Phone(NamedTuple):
     phone_key : str or None
         E.164 of the valid number, or else of one that has a possible length. It tells who shares a phone, and is not
         to be called. A number of one digit repeated is nobody's and has no key.
+    phone_all : str or None
+        Every valid number of the cell, parted by blanks: whoever opts out opts out with all of them.
     """
 
     phone: str | None = None
@@ -80,13 +82,15 @@ class Phone(NamedTuple):
     phone_extension: str | None = None
     phone_count: int = 0
     phone_key: str | None = None
+    phone_all: str | None = None
 
 
 class Email(NamedTuple):
-    """What a cell says of an e-mail address: the address, or ``empty`` or ``not_an_address``."""
+    """What a cell says of an e-mail address: the first and all of them, or ``empty`` or ``not_an_address``."""
 
     email: str | None = None
     email_fault: str | None = None
+    email_all: str | None = None
 
 
 def read_phones(texts: pd.Series, country: str | None) -> pd.DataFrame:
@@ -109,7 +113,7 @@ def read_phones(texts: pd.Series, country: str | None) -> pd.DataFrame:
 
 
 def read_emails(texts: pd.Series) -> pd.DataFrame:
-    """Read e-mail addresses, each distinct text once: ``email``, ``email_fault``."""
+    """Read e-mail addresses, each distinct text once: the attributes of `Email`."""
     return _each(texts, read_email, Email())
 
 
@@ -154,7 +158,7 @@ def read_phone(text: str, country: str | None) -> Phone:
         found = [_number(match, country) for match in _RUN.finditer(text)]
     valid = list(dict.fromkeys(one.phone for one in found if one.phone))
     if valid:
-        return next(one for one in found if one.phone)._replace(phone_count=len(valid))
+        return next(one for one in found if one.phone)._replace(phone_count=len(valid), phone_all=" ".join(valid))
     # A house number or an hour beside a bad phone is not what the fault is about.
     return max(found, key=lambda one: (one.phone_key is not None, one.phone_fault != "too_short"))
 
@@ -226,14 +230,14 @@ def read_email(text: str) -> Email:
     text = _plain(text).casefold()
     if not any(map(str.isalnum, text)) or text.rstrip(".") in _NOTHING:
         return Email(email_fault="empty")
+    found = []
     for piece in re.split(r"[,;<>()\[\]\"|\n\r]+|/(?=\S+@)", text):
         words = piece.split()
         if len(words) > 1 and not all("@" in word for word in words):
             continue  # an address with a blank inside is not the address behind the blank
-        for word in words:
-            if address := _address(word.removeprefix("mailto:").rstrip(".")):
-                return Email(address)
-    return Email(email_fault="not_an_address")
+        addresses = [_address(word.removeprefix("mailto:").rstrip(".")) for word in words]
+        found += [address for address in addresses if address]
+    return Email(found[0], email_all=" ".join(found)) if found else Email(email_fault="not_an_address")
 
 
 def _address(word: str) -> str | None:

@@ -82,7 +82,8 @@ class People:
     ----------
     people : pandas.DataFrame
         One row a patient, by ``patient_id``. Of the mapped columns: ``name``; ``phone`` and what `contacts.Phone` says
-        of it; ``email``, ``email_fault``; ``sex`` ("female", "male"); ``birth_date``, ``member_since`` (datetime64[s]);
+        of it; ``email`` and what `contacts.Email` says of it, of several lines ``phone_all`` and ``email_all`` of each;
+        ``sex`` ("female", "male"); ``birth_date``, ``member_since`` (datetime64[s]);
         ``referred_by``; ``opted_out`` (bool); for each consent ``consent_x`` (bool) and ``consent_x_date``, missing
         where the cell says yes and no day; ``consent_source``. ``_file``, ``_row``: the last line that names them.
     rejects : pandas.DataFrame
@@ -302,6 +303,8 @@ def one_row_each(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series
         last = many.loc[stated.sort_values(kind="stable").index].drop_duplicates("patient_id", keep="last")
         spoken = [column for column in table.columns if column == name or column.startswith(f"{name}_")]
         chosen[spoken] = last.set_index("patient_id")[spoken].reindex(chosen.index)
+        if (every := f"{name}_all") in spoken:
+            chosen[every] = many.dropna(subset=every).groupby("patient_id")[every].agg(" ".join).reindex(chosen.index)
         taken = many["patient_id"].map(value[last.index].set_axis(last["patient_id"]))
         overruled[name] = stated & (value != taken)
     people = pd.concat([table[~several], chosen.reset_index()[table.columns]]) if len(many) else table
