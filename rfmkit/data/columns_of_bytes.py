@@ -29,16 +29,16 @@ def signs_of(encoding: str) -> str | None:
         return table if len(table) == 256 and table.startswith(_ASCII) else None
 
 
-def as_text(column: pa.BinaryArray, encoding: str) -> tuple[pa.StringArray | pa.DictionaryArray, bool]:
-    """Cells of bytes that are signs as text, and whether any of them has blanks at its ends."""
+def as_text(column: pa.BinaryArray | pa.DictionaryArray, encoding: str) -> pa.StringArray | pa.DictionaryArray:
+    """Cells of bytes that are signs as text."""
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(column.indices, as_text(column.dictionary, encoding))
     ends, content = _laid_out(column)
     if content[: ends[-1]].max(initial=0) <= _LAST_OF_ASCII:
-        text = column.cast(pa.string())
-        return text, padded(text)
+        return column.cast(pa.string())
     # What is more than digits is mostly the same few words again and again.
     words = column.dictionary_encode()
-    text = _decoded(words.dictionary, encoding)
-    return pa.DictionaryArray.from_arrays(words.indices, text), padded(text)
+    return pa.DictionaryArray.from_arrays(words.indices, _decoded(words.dictionary, encoding)).dictionary_decode()
 
 
 def _decoded(column: pa.BinaryArray, encoding: str) -> pa.StringArray:
@@ -50,8 +50,9 @@ def _decoded(column: pa.BinaryArray, encoding: str) -> pa.StringArray:
     return pa.StringArray.from_buffers(len(column), pa.py_buffer(starts[ends]), pa.py_buffer(text))
 
 
-def padded(column: pa.StringArray) -> bool:
+def padded(column: pa.StringArray | pa.DictionaryArray) -> bool:
     """Whether any cell has blanks at its ends."""
+    column = column.dictionary if pa.types.is_dictionary(column.type) else column
     ends, content = _laid_out(column)
     long = np.flatnonzero(np.diff(ends))
     # Few cells begin or end with a byte that a blank begins or ends with: only these are searched.

@@ -38,9 +38,8 @@ csv.field_size_limit(_LONGEST_CELL)
 _AHEAD = 2
 #: Bytes that no text has; each is looked for by itself, which is many times faster than by a pattern.
 _NO_TEXT = (b"\0", TYPED.encode())
-#: Columns of few values: each value goes to the engine once a batch.
+#: Columns of few values: each value is decoded, and goes to the engine, once a batch.
 _OF_FEW_VALUES = frozenset({"visit_date", "service", "category", "branch"})
-_WORDS = pa.dictionary(pa.int32(), pa.string())
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -71,7 +70,7 @@ class DelimitedFile:
         self.file, self.spec = file, spec
         self._text = _Text(file, spec)
         self._chunks = _whole_rows(self._text, file, spec)
-        self._first = next((chunk for chunk in self._chunks if chunk.content), _Chunk(b"", 1))
+        self._first = next((chunk for chunk in self._chunks if chunk.content), _Chunk(b"", 0))
         lines = _first_lines(self._text.decoded(self._first), file, spec)
         at = header_line(lines, spec) if spec.header else 0
         row, header = lines[at] if lines else (1, [])
@@ -86,8 +85,7 @@ class DelimitedFile:
         # Some systems close every line but the header with a delimiter.
         closed = [len(line) == len(header) + 1 and line[-1] == "" for _, line in lines[at + 1 :]]
         self._width = len(header) + (2 * sum(closed) > len(closed))
-        names = [(name, _WORDS if name in _OF_FEW_VALUES else pa.string()) for name in self._places]
-        self.schema = pa.schema([*names, (ROW, pa.int64())])
+        self.schema = pa.schema([*self._kinds(pa.string()).items(), (ROW, pa.int64())])
         self._broken: list[tuple[int, str, str]] = []
         self._padded: set[str] = set()
 
@@ -116,7 +114,7 @@ class DelimitedFile:
                     for _ in range(skip):
                         next(reader, None)
                     below = _after_lines(chunk.content, reader.line_num)
-                    chunk = _Chunk(below, chunk.line + _lines_in(chunk.content) - _lines_in(below))
+                    chunk = _Chunk(below, chunk.start + len(chunk.content) - len(below))
                     row, skip = row + skip, 0
                 waiting.append(pool.submit(self._part, chunk))
                 if len(waiting) > _AHEAD:
@@ -127,7 +125,7 @@ class DelimitedFile:
                 yield batch
 
     def _all_chunks(self) -> Iterator[_Chunk]:
-        first, self._first = self._first, _Chunk(b"", 1)
+        first, self._first = self._first, _Chunk(b"", 0)
         if first.content:
             yield first
         yield from self._chunks
@@ -145,13 +143,11 @@ class DelimitedFile:
         # Fails where a row is broken: to be kept aside, it has to be text.
         with suppress(pa.ArrowInvalid):
             if not self._text.signs:
-                cells = self._parted(chunk.content, pa.string())
-                return _Rows(cells, [padded(column) for column in cells], [], quoted)
+                return _Rows.of(self._parted(chunk.content, pa.string()), [], quoted=quoted)
             if not quoted:
                 cells = self._parted(chunk.content, pa.binary())
                 try:
-                    read = [as_text(column, self._text.encoding) for column in cells]
-                    return _Rows([text for text, _ in read], [spaced for _, spaced in read], [], quoted)
+                    return _Rows.of([as_text(column, self._text.encoding) for column in cells], [], quoted=quoted)
                 except UnicodeDecodeError:
                     self._text.decoded(chunk)  # tells the line
                     raise
@@ -160,7 +156,7 @@ class DelimitedFile:
             cells = self._parted(content, pa.string(), keep_aside) if content else []
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):
-                return _Rows([], [], broken, quoted)
+                return _Rows.of([], broken, quoted=quoted)
             fix = "Check delimiter in the clinic file, and quotation marks in the export."
             raise ExportError(Problem(self.file.name, "cannot be read as lines of cells", fix)) from None
         if broken and not content.endswith((b"\n", b"\r")):
@@ -168,11 +164,13 @@ class DelimitedFile:
             rows = len(broken) + (len(cells[0]) if cells else 0)
             if place == rows - 1 and line.count(self.spec.delimiter) < self._width - 1:
                 broken[-1] = place, CUT, line
-        return _Rows(cells, [padded(column) for column in cells], broken, quoted)
+        return _Rows.of(cells, broken, quoted=quoted)
 
     def _parted(self, content: bytes, kind: pa.DataType, keep_aside: Callable | None = None) -> list[pa.Array]:
         """The mapped columns of rows."""
         names = [f"c{position}" for position in range(self._width)]
+        kinds = dict.fromkeys(names, kind)
+        kinds |= {names[self._places[name]]: one for name, one in self._kinds(kind).items()}
         quoted = b'"' in content
         table = pa.csv.read_csv(
             pa.BufferReader(content),
@@ -184,15 +182,22 @@ class DelimitedFile:
                 ignore_empty_lines=False,
                 invalid_row_handler=keep_aside,
             ),
-            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, kind), strings_can_be_null=False),
+            pa.csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
         )
         return [table.column(position).combine_chunks() for position in self._places.values()]
+
+    def _kinds(self, kind: pa.DataType) -> dict[str, pa.DataType]:
+        """The types of the mapped columns whose cells are of a kind."""
+        listed = pa.dictionary(pa.int32(), kind)
+        return {name: listed if name in _OF_FEW_VALUES else kind for name in self._places}
 
     def _numbered(self, rows: _Rows, row: int) -> tuple[pa.RecordBatch, int]:
         """A batch with its rows' numbers and without blank lines, and the number of the row behind it."""
         whole = len(rows.columns[0]) if rows.columns else 0
         after = row + whole + len(rows.broken)
-        numbers = np.delete(np.arange(row, after), [place for place, _, _ in rows.broken])
+        numbers = np.arange(row, after)
+        if rows.broken:
+            numbers = np.delete(numbers, [place for place, _, _ in rows.broken])
         self._broken += [
             (row + place, told_by_text(line, self.spec.delimiter, cut=reason == CUT) or reason, line)
             for place, reason, line in rows.broken
@@ -203,32 +208,28 @@ class DelimitedFile:
             return empty(self.schema), after
         if rows.quoted:
             _refuse_swallowed_lines(self.file, rows.columns, numbers, self.spec.delimiter)
-        columns = [_of_kind(column, kind) for column, kind in zip(rows.columns, self.schema.types, strict=False)]
-        batch = pa.record_batch([*columns, pa.array(numbers)], schema=self.schema)
+        batch = pa.record_batch([*rows.columns, pa.array(numbers)], schema=self.schema)
         return without_blank_lines(batch, len(self._places)), after
 
 
 class _Rows(NamedTuple):
     """The rows of a chunk: the columns of the whole ones, and by their place those with too few or too many cells."""
 
-    columns: list[pa.StringArray]
+    columns: list[pa.StringArray | pa.DictionaryArray]
     padded: list[bool]
     broken: list[tuple[int, str, str]]
     quoted: bool
 
-
-def _of_kind(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """A column of text as a dictionary, or not."""
-    if pa.types.is_dictionary(kind):
-        return column.dictionary_encode()
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    @classmethod
+    def of(cls, columns: list[pa.Array], broken: list[tuple[int, str, str]], *, quoted: bool) -> _Rows:
+        return cls(columns, [padded(column) for column in columns], broken, quoted)
 
 
 class _Chunk(NamedTuple):
-    """Whole lines of a file, as `_Text` has them, and the number of the first."""
+    """Whole lines of a file, as `_Text` has them, and how many bytes of it stand before them."""
 
     content: bytes
-    line: int
+    start: int
 
 
 class _Text:
@@ -259,12 +260,20 @@ class _Text:
         try:
             return chunk.content.decode(self.encoding)
         except UnicodeDecodeError as error:
-            raise self._not_so(chunk.line + chunk.content[: error.start].count(b"\n")) from None
+            raise self._not_so(self.line_at(chunk.start) + chunk.content[: error.start].count(b"\n")) from None
+
+    def line_at(self, start: int) -> int:
+        """The number of the line that stands behind so many bytes of the chunks: read anew, as it is seldom asked."""
+        line, chunks, read = 1, self.chunks(), 0
+        while read < start:
+            content = next(chunks).content[: start - read]
+            line, read = line + content.count(b"\n"), read + len(content)
+        return line
 
     def chunks(self) -> Iterator[_Chunk]:
         """The whole lines of the file, chunk after chunk."""
         decode = codecs.getincrementaldecoder(self._of_file)(errors="strict")
-        lines, rest = 1, b""
+        start, rest = 0, b""
         with self._file.path.open("rb") as stream:
             while True:
                 block = stream.read(_CHUNK_BYTES)
@@ -273,34 +282,30 @@ class _Text:
                     try:
                         block = decode.decode(block, final=last).encode()
                     except UnicodeDecodeError as error:
-                        row = lines + rest.count(b"\n") + error.object[: error.start].count(b"\n")
-                        raise self._not_so(row) from None
+                        line = self.line_at(start) + (rest + error.object[: error.start]).count(b"\n")
+                        raise self._not_so(line) from None
                     except UnicodeError:
                         raise self._not_so(1) from None
                 stray = [at for at in map(block.find, _NO_TEXT) if at >= 0]
                 if stray:
-                    lines += rest.count(b"\n") + block[: min(stray)].count(b"\n")
+                    line = self.line_at(start) + (rest + block[: min(stray)]).count(b"\n")
                     fix = "Write its real encoding in the clinic file (utf-16?), or export it again."
-                    raise ExportError(Problem(f"{self._file.name}:{lines}", "holds bytes that are no text", fix))
-                if lines == 1 and not self.signs:
+                    raise ExportError(Problem(f"{self._file.name}:{line}", "holds bytes that are no text", fix))
+                if not (start or rest or self.signs):
                     block = block.removeprefix(codecs.BOM_UTF8)
                 block = rest + block
                 whole, newline, rest = (block, b"", b"") if last else block.rpartition(b"\n")
                 content = whole + newline
                 if self._spec.delimiter == " ":
-                    content = _single_spaced(self.decoded(_Chunk(content, lines))).encode(self.encoding)
-                yield _Chunk(content, lines)
-                lines += _lines_in(content)
+                    content = _single_spaced(self.decoded(_Chunk(content, start))).encode(self.encoding)
+                yield _Chunk(content, start)
+                start += len(content)
                 if last:
                     break
 
     def _not_so(self, line: int) -> ClinicFileError:
         fix = f"Write its real encoding in the clinic file, for example {_other_than(self._of_file)}."
         return ClinicFileError(Problem(f"{self._file.name}:{line}", f"is not {self._of_file} text", fix))
-
-
-def _lines_in(content: bytes) -> int:
-    return content.count(b"\n")
 
 
 def _first_lines(chunk: str, file: InputFile, spec) -> list[tuple[int, list[str]]]:
@@ -327,10 +332,10 @@ def _whole_rows(text: _Text, file: InputFile, spec) -> Iterator[_Chunk]:
     Arrow takes a stray quotation mark as meant and would lose lines by it, so that wherever there is one the rows are
     gone through strictly first.
     """
-    rest = _Chunk(b"", 1)
+    rest = _Chunk(b"", 0)
     for lines in text.chunks():
-        chunk = _Chunk(rest.content + lines.content, rest.line if rest.content else lines.line)
-        rest = _Chunk(b"", chunk.line)
+        chunk = _Chunk(rest.content + lines.content, lines.start - len(rest.content))
+        rest = _Chunk(b"", 0)
         if b'"' not in chunk.content:
             yield chunk
             continue
@@ -342,15 +347,15 @@ def _whole_rows(text: _Text, file: InputFile, spec) -> Iterator[_Chunk]:
                 ended = reader.line_num
         except csv.Error as error:
             if "unexpected end of data" not in str(error) or len(signs) > _LONGEST_CELL:
-                raise ExportError(_open_cell(file, chunk.line + ended)) from None
+                raise ExportError(_open_cell(file, text.line_at(chunk.start) + ended)) from None
             after = _after_lines(chunk.content, ended)
             whole = chunk.content[: len(chunk.content) - len(after)]
-            rest = _Chunk(after, chunk.line + _lines_in(whole))
-            chunk = _Chunk(whole, chunk.line)
+            rest = _Chunk(after, chunk.start + len(whole))
+            chunk = _Chunk(whole, chunk.start)
         if chunk.content:
             yield chunk
     if rest.content:
-        raise ExportError(_open_cell(file, rest.line))
+        raise ExportError(_open_cell(file, text.line_at(rest.start)))
 
 
 def _open_cell(file: InputFile, line: int) -> Problem:
@@ -362,6 +367,7 @@ def _refuse_swallowed_lines(file: InputFile, columns: list[pa.Array], rows: np.n
     """A quoted cell may hold line breaks, but not the delimiters of a line too: its closing mark was another cell's."""
     least = max(len(columns) - 1, 1)
     for column in columns:
+        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
         broken = pa.compute.match_substring_regex(column, "[\r\n]")
         if not pa.compute.any(broken).as_py():
             continue
