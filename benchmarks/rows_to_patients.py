@@ -329,7 +329,7 @@ def rfmkit_csv(folder: Path, clinic: Path) -> Callable[[], dict]:
 
     import rfmkit
 
-    _ = ibis.duckdb  # an import too, that waits until it is asked for
+    _ = ibis.duckdb, rfmkit.open_study  # imports too, that wait until they are asked for
     shutil.rmtree(folder / "cache", ignore_errors=True)
     os.environ["RFMKIT_CACHE"] = str(folder / "cache")
 

@@ -61,16 +61,12 @@ def repeated(numbers: ir.Table) -> ir.Table | None:
     backend = numbers.get_backend()
     known = numbers.filter(numbers[name].notnull())
     if backend.name == "duckdb":
-        found = repeated_numbers(known.to_pyarrow()[name].to_numpy())
+        values = known.to_pyarrow()[name].to_numpy()
+        values.sort()  # where they are: a copy costs more than to sort them
+        found = np.unique(values[1:][values[1:] == values[:-1]])
         table = ibis.util.gen_name("rfmkit")
         backend.con.register(table, pa.table({name: found}))
         return backend.table(table) if len(found) else None
     times = known.group_by(name).aggregate(times=ibis._.count())
     found = computed(times.filter(times.times > 1).select(name))
     return found if found.count().execute() else None
-
-
-def repeated_numbers(numbers: np.ndarray) -> np.ndarray:
-    """The numbers that stand more than once."""
-    numbers = np.sort(numbers)
-    return np.unique(numbers[1:][numbers[1:] == numbers[:-1]])
