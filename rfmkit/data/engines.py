@@ -61,7 +61,7 @@ def repeated(numbers: ir.Table) -> ir.Table | None:
     backend = numbers.get_backend()
     known = numbers.filter(numbers[name].notnull())
     if backend.name == "duckdb":
-        values = known.to_pyarrow()[name].to_numpy()
+        values = np.require(known.to_pyarrow()[name].to_numpy(), requirements="W")  # a single batch is Arrow's own
         values.sort()  # where they are: a copy costs more than to sort them
         found = np.unique(values[1:][values[1:] == values[:-1]])
         table = ibis.util.gen_name("rfmkit")
