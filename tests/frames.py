@@ -53,7 +53,8 @@ RECOMMENDATIONS = SEGMENTS.sort_values("value_at_risk", ascending=False, ignore_
 ]
 
 REACH = pd.DataFrame(
-    {"segment": ["champions", "new", "lost"], "patients": [60, 0, 40], "sms": [12, 0, 4], "email": 0, "any": [12, 0, 4]}
+    {"segment": ["champions", "new", "lost"], "patients": [312, 0, 40]}
+    | {"sms": [12, 0, 4], "email": 0, "any": [309, 0, 4]}
 )
 
 _CELLS = {

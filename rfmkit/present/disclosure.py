@@ -207,8 +207,10 @@ def without_small_groups(frame: pd.DataFrame, *, min_count: int, count: str = "p
     return frame[frame[count] >= min_count].reset_index(drop=True)
 
 
-def mask_small_counts(frame: pd.DataFrame, *, columns: Sequence[str], min_count: int) -> pd.DataFrame:
-    """Empty every number of patients in `columns` that is below `min_count`, though not zero.
+def mask_small_counts(
+    frame: pd.DataFrame, *, columns: Sequence[str], min_count: int, of: str | None = None
+) -> pd.DataFrame:
+    """Empty every number of patients in `columns` that is below `min_count`, though not zero, or leaves so few over.
 
     Parameters
     ----------
@@ -217,6 +219,8 @@ def mask_small_counts(frame: pd.DataFrame, *, columns: Sequence[str], min_count:
     columns : sequence of str
     min_count : int
         The smallest number of patients that may be shown.
+    of : str, optional
+        The column with the number of whom they are part, where it stands beside them.
 
     Returns
     -------
@@ -226,11 +230,17 @@ def mask_small_counts(frame: pd.DataFrame, *, columns: Sequence[str], min_count:
     Examples
     --------
     >>> import pandas as pd
-    >>> mask_small_counts(pd.DataFrame({"sms": [0, 3, 12]}), columns=["sms"], min_count=5)
-        sms
-    0   0.0
-    1   NaN
-    2  12.0
+    >>> reach = pd.DataFrame({"patients": [40, 40, 40, 15], "sms": [0, 3, 12, 12]})
+    >>> mask_small_counts(reach, columns=["sms"], min_count=5, of="patients")
+       patients   sms
+    0        40   0.0
+    1        40   NaN
+    2        40  12.0
+    3        15   NaN
     """
-    shown = {column: frame[column].where(~frame[column].between(1, min_count - 1)) for column in columns}
-    return frame.assign(**shown)
+
+    def few(patients: pd.Series) -> pd.Series:
+        left_over = 0 if of is None else frame[of] - patients
+        return (patients > 0) & ((patients < min_count) | ((left_over > 0) & (left_over < min_count)))
+
+    return frame.assign(**{column: frame[column].where(~few(frame[column])) for column in columns})

@@ -244,11 +244,18 @@ class Reader:
             return MISSING
         return self.say("{number} pp", number=self._signed(100 * (value - before), self.number, digits=1))
 
-    def count(self, patients: float | None) -> str:
-        """A number of patients, or "< min_count" for a group that is too small to show."""
-        if _is_missing(patients) or not 0 < patients < self.min_count:
+    def count(self, patients: float | None, of: float | None = None) -> str:
+        """A number of patients, or "< min_count" for a group that is too small to show.
+
+        Beside the number `of` whom they are part, those left over are guarded too: "> 95" of 100, not 98.
+        """
+        if _is_missing(patients) or patients <= 0:
             return self.number(patients)
-        return self.say("< {number}", number=self.number(self.min_count))
+        if patients < self.min_count:
+            return self.say("< {number}", number=self.number(self.min_count))
+        if of is not None and 0 < of - patients < self.min_count:
+            return self.say("> {number}", number=self.number(of - self.min_count))
+        return self.number(patients)
 
     def days(self, n: float | None) -> str:
         """A length in days."""

@@ -171,8 +171,8 @@ def _reach(study: Study) -> list[dict]:
     from rfmkit.present.disclosure import mask_small_counts
 
     frame = study.reach_by_segment
-    counts = frame.columns.drop(["segment", "patients"])
-    return _records(mask_small_counts(frame, columns=counts, min_count=study.clinic.report.min_count))
+    counts, min_count = frame.columns.drop(["segment", "patients"]), study.clinic.report.min_count
+    return _records(mask_small_counts(frame, columns=counts, min_count=min_count, of="patients"))
 
 
 def _rate(rate) -> dict | None:

@@ -88,7 +88,8 @@ def recommendations(
         ``traits``, ``services`` and ``reach``, as `study.recommendation_details`; a card says nothing of what is not
         there.
     reader : Reader, optional
-        Numbers and services of fewer patients than its `min_count` are not told.
+        Services and cohorts of fewer patients than its `min_count` are not told; nor how many can be reached where that
+        is true, or false, of fewer.
     """
     reader = reader or Reader()
     given, found = details or {}, {"whom": {}, "offer": {}, "reach": {}}
@@ -105,11 +106,12 @@ def recommendations(
 
 def _card(row: dict, details: dict, reader: Reader) -> dict:
     segment, patients = row["segment"], int(row["patients"])
+    reached = details["reach"] or {}
     facts = [
         (reader.say("Patients"), reader.number(patients)),
         (reader.say("Revenue"), reader.money(row["revenue"])),
         (reader.name("column", "value_at_risk"), reader.money(row["value_at_risk"])),
-        *((reader.name("reach", channel), reader.count(count)) for channel, count in (details["reach"] or {}).items()),
+        *((reader.name("reach", channel), reader.count(count, patients)) for channel, count in reached.items()),
     ]
     texts = {
         "what": [reader.words("advice-what", segment, patients)],
@@ -143,7 +145,8 @@ def reach(
     gaps : mapping, optional
         Channels that are not there, and the column that the file of patients lacks, as `study.channel_gaps`.
     reader : Reader, optional
-        Fewer patients than its `min_count` read "< min_count"; there is no total, which would give a single one away.
+        Fewer patients than its `min_count`, reached or not, are not told; there is no total, which would give a single
+        one away.
     """
     reader = reader or Reader()
     groups = reach_by_segment[reach_by_segment["patients"] > 0]
@@ -168,7 +171,7 @@ def reach(
             [
                 reader.name("segment", row["segment"]),
                 reader.number(row["patients"]),
-                *(reader.count(row[channel]) for channel in channels),
+                *(reader.count(row[channel], row["patients"]) for channel in channels),
             ]
             for row in groups.to_dict("records")
         ],

@@ -34,9 +34,10 @@ def known(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
     return [name for name in names if name in frame.columns and frame[name].notna().any()]
 
 
-def count_of(patients: int, reader: Reader) -> int | str:
-    """A number of patients; one that is too small to show as the text that stands for it on the page."""
-    return reader.count(patients) if 0 < patients < reader.min_count else patients
+def count_of(patients: int, of: int | None, reader: Reader) -> int | str:
+    """A number of patients; one that may not be shown as the text that stands for it on the page."""
+    shown = reader.count(patients, of)
+    return patients if shown == reader.number(patients) else shown
 
 
 def columns(

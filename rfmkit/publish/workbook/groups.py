@@ -126,12 +126,13 @@ def _details(study: Study) -> dict[str, dict[str, str]]:
 
 
 def _reached(study: Study) -> pd.DataFrame:
-    """How many of each group a channel reaches; numbers too small to show as texts."""
+    """How many of each group a channel reaches; numbers that may not be shown as texts."""
     if study.part("reach").status != "ok":
         return pd.DataFrame({"segment": []}, dtype="str")
     reach, reader = study.reach_by_segment, study.reader
     channels = [name for name in _REACH if name in reach]
-    shown = {name: reach[name].astype(object).map(lambda n: count_of(n, reader)) for name in channels}
+    sizes = reach["patients"]
+    shown = {name: [count_of(*pair, reader) for pair in zip(reach[name], sizes, strict=True)] for name in channels}
     return reach[["segment"]].assign(**shown)
 
 

@@ -36,7 +36,7 @@ def _matrix(title: str, heading: str, movement, reader: Reader) -> Sheet:
     """A row a group of then, a column a group of now; who had not come yet last."""
     cells = movement.transitions
     # Where nobody went the cell is empty, as on the page: among zeros nobody would find the moves.
-    shown = cells["patients"].astype(object).map(lambda n: count_of(n, reader) or None)
+    shown = cells["patients"].astype(object).map(lambda n: count_of(n, None, reader) or None)
     table = cells.assign(shown=shown).pivot(index="from_segment", columns="to_segment", values="shown")
     rows, columns = _states(cells, "from_segment"), _states(cells, "to_segment")
     table = table.loc[rows, columns].reset_index()
@@ -68,7 +68,7 @@ def came_and_went(study: Study) -> list[Sheet]:
     for movement, months in _movements(study):
         flows = movement.flows
         # The sizes of the groups are no secret; small moves are.
-        shown = {name: flows[name].astype(object).map(lambda n: count_of(n, reader)) for name in _FLOWS}
+        shown = {name: flows[name].astype(object).map(lambda n: count_of(n, None, reader)) for name in _FLOWS}
         tables.append(flows.assign(**shown, within=reader.months(months)))
     if not tables:
         return []
