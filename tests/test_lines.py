@@ -159,7 +159,7 @@ def test_an_amount_alone_under_many_columns_is_a_total(write_clinic):
 def test_a_last_line_that_is_cut_short_is_rejected_and_no_heading(write_clinic, end):
     study = open_one(write_clinic(many("n1,2026-10-02,5") + end))
     assert (study.rows["kept"], study.rows["rejected"]) == (600, 1)
-    said = "clinic.csv:602: the file ends inside this line. It is cut short: export it again."
+    said = "clinic.csv:602: the file ends inside this line. If it is cut short, export it again; if it is a note under the table, delete it."
     assert said in map(str, study.problems)
 
 

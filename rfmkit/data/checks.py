@@ -348,6 +348,6 @@ def _remedy(name: str, reason: str, spec) -> str:
         case _ if reason == TEST_PATIENT:
             return "Its lines are set aside, as the clinic file says."
         case _ if reason == CUT:
-            return "It is cut short: export it again."
+            return "If it is cut short, export it again; if it is a note under the table, delete it."
         case _:
             return "Quote cells that hold the delimiter."

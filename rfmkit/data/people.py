@@ -68,7 +68,7 @@ _FIXES = {
     "after today": "Correct it in the export.",
     TOTAL: "",
     TITLE: "",
-    CUT: "It is cut short: export it again.",
+    CUT: "If it is cut short, export it again; if it is a note under the table, delete it.",
     _SEVERAL: "",
     _OVERRULED: "The last line that says something is used; whom one line protects is not contacted.",
 }
