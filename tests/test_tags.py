@@ -207,6 +207,9 @@ def test_the_lists_to_follow_up_hold_whom_may_be_written_to(tmp_path):
     assert [row["sms_phone"] for row in told["follow_up_laser.csv"]] == ["+79160000004"]
     assert "follow_up_gone.csv" not in told
     assert "follow_up_seen.xlsx" in files
+    said = files["README.txt"].decode("utf-8-sig").split("\r\n")
+    assert "follow_up_laser: “laser”. Begin at the top." in said
+    assert "follow_up_gone: there is no list, since nobody of “gone” can be contacted." in said
 
 
 def test_without_tags_the_part_does_not_stand(tmp_path):

@@ -10,8 +10,11 @@ from rfmkit.publish.quoted import quoted_csv
 from rfmkit.publish.workbook.book import Column, Sheet, write_long_table
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
 
+    from rfmkit.errors import NotEnoughData
     from rfmkit.present.wording import Reader
     from rfmkit.study import Study
 
@@ -39,14 +42,14 @@ def lists(study: Study) -> dict[str, bytes]:
         not. No file but the last where the clinic has no patients' consents or too few patients for groups.
     """
     files = {}
-    if not withheld(study).get("lists"):
+    if _nothing_since(study) is None:
         table = study.contact_table
         for key, contacts in table.groupby("segment", sort=True):
             files |= _both_forms(f"segment_{key}", contacts, study.reader.name("segment", key), study.reader)
             if audience := audience_csv(contacts):
                 files[f"audience_{key}.csv"] = audience
         files |= _follow_up(study, table, files)
-    return files | {README: _readme(study).encode("utf-8-sig")}
+    return files | {README: _readme(study, files).encode("utf-8-sig")}
 
 
 def _follow_up(study: Study, table: pd.DataFrame, files: dict[str, bytes]) -> dict[str, bytes]:
@@ -74,10 +77,15 @@ def _both_forms(name: str, contacts: pd.DataFrame, title: str, reader: Reader) -
 
 def withheld(study: Study) -> dict[str, str]:
     """What the lists do not hold, and why, in English: "lists" for all of them, else by channel."""
-    for part in ("segments", "reach"):
-        if study.part(part).status != "ok":
-            return {"lists": str(study.part(part).reason)}
+    if reason := _nothing_since(study):
+        return {"lists": str(reason)}
     return {channel: f"the file of patients has no column {lacks}" for channel, lacks in study.channel_gaps.items()}
+
+
+def _nothing_since(study: Study) -> NotEnoughData | None:
+    """Why there is no list at all."""
+    parts = (study.part(name) for name in ("segments", "reach"))
+    return next((part.reason for part in parts if not part.ok), None)
 
 
 def list_table(contacts: pd.DataFrame, reader: Reader) -> pd.DataFrame:
@@ -121,7 +129,7 @@ def list_xlsx(listed: pd.DataFrame, reader: Reader, *, title: str | None = None)
     return write_long_table(Sheet(title, listed, columns), title=title, reader=reader)
 
 
-def _readme(study: Study) -> str:
+def _readme(study: Study, files: Collection[str]) -> str:
     reader = study.reader
     say = reader.say
     lines = [
@@ -129,9 +137,8 @@ def _readme(study: Study) -> str:
         "",
         say("These files hold names, phones and addresses: they are for the clinic alone."),
     ]
-    for part in ("segments", "reach"):
-        if study.part(part).status != "ok":
-            return "\r\n".join([*lines, "", say("There are no lists."), reader.reason(study.part(part).reason), ""])
+    if reason := _nothing_since(study):
+        return "\r\n".join([*lines, "", say("There are no lists."), reader.reason(reason), ""])
     lines += [
         say(
             "A phone or an address stands in a column only if the patient has consented to that very channel, the"
@@ -142,6 +149,7 @@ def _readme(study: Study) -> str:
             "audience_….csv holds no names and no contacts, only their SHA-256, of patients who have consented to"
             " advertising: upload it as it is."
         ),
+        *(_followed_up(key, study, files) for key in study.clinic.lists.follow_up),
     ]
     for channel, lacks in study.channel_gaps.items():
         where = reader.name("column", lacks)
@@ -153,3 +161,14 @@ def _readme(study: Study) -> str:
             )
         )
     return "\r\n".join([*lines, ""])
+
+
+def _followed_up(key: str, study: Study, files: Collection[str]) -> str:
+    """What became of a list that the clinic file asks for."""
+    reader, is_tag = study.reader, key in study.clinic.tags
+    file, name = f"follow_up_{key}", reader.name("tag" if is_tag else "segment", key)
+    if f"{file}.csv" in files:
+        return reader.say("{file}: “{name}”. Begin at the top.", file=file, name=name)
+    if is_tag and (reason := study.part("tags").reason):
+        return reader.say("{file}: there is no list. {reason}", file=file, reason=reader.reason(reason))
+    return reader.say("{file}: there is no list, since nobody of “{name}” can be contacted.", file=file, name=name)
