@@ -204,8 +204,10 @@ def test_the_clinics_own_numbers_are_said_as_its_file_says_them(locale, visits, 
     assert f">{money}<" in html
 
 
-@pytest.mark.parametrize(("cut", "said"), [(12_000.0, "from €12,000"), (12_000.01, "more than €12,000")])
-def test_a_frozen_cut_of_a_whole_sum_is_that_sum(cut, said):
+@pytest.mark.parametrize(
+    ("cut", "said"), [(12_000.0, "from €12,000"), (12_000.01, "more than €12,000"), (12_000.51, "more than €12,000.50")]
+)
+def test_a_clinic_s_own_cut_is_told_to_the_cent(cut, said):
     """Frozen, a cut of 12,000 stands in the clinic file as more than 11,999.99."""
     cuts = pd.DataFrame({"measure": ["total_spend"], "score": [2], "cut": [cut]})
     html = tables.score_cuts(cuts, scoring="threshold", reader=Reader(currency="EUR")).html

@@ -108,7 +108,7 @@ def score_cuts(score_cuts: pd.DataFrame, *, scoring: str = "quantile", reader: R
         "recency_days": lambda cut: reader.plural("within {n} day", "within {n} days", round(cut)),
         "days_overdue": lambda cut: _overdue(round(cut), reader),
         "visit_count": lambda cut: _visits(cut, scoring, reader),
-        "total_spend": lambda cut: _money(cut, cents, reader),
+        "total_spend": lambda cut: _money(cut, cents, scoring, reader),
     }
     lowest = [reader.number(1), *[reader.say("all others")] * len(measures)]
     rows = [
@@ -141,11 +141,16 @@ def _visits(cut: float, scoring: str, reader: Reader) -> str:
     return reader.say("from {number}", number=reader.number(cut))
 
 
-def _money(cut: float, cents: int, reader: Reader) -> str:
-    """From which sum; a cent above a whole one is more than that, and without cents would look like it."""
+def _money(cut: float, cents: int, scoring: str, reader: Reader) -> str:
+    """From which sum; a cent above a whole one is more than that, and without cents would look like it.
+
+    A clinic's own number reads as in its file, to the cent.
+    """
     limit = round(cut - _CENT, 2)
     if limit == round(limit):
         return reader.say("more than {number}", number=reader.money(limit, cents))
+    if scoring == "threshold" and cut != round(cut):
+        return reader.say("more than {number}", number=reader.money(limit, 2))
     return reader.say("from {number}", number=reader.money(cut, cents))
 
 

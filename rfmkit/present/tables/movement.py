@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _INACTIVE, _NOT_YET = "inactive", "not_yet"
+#: What happens between the sizes of a group, in the order of its columns.
+FLOWS = ("entered", "reactivated", "moved_in", "moved_out", "became_inactive")
 _SENTENCES = """\
 <p>{{ when }}</p>
 <ul class="changes">
@@ -30,14 +32,15 @@ def segment_flows(movement, *, reader: Reader | None = None) -> Table:
     movement : Movement
         ``start, end`` and ``flows``, as `study.month_movement`.
     reader : Reader, optional
-        Moves of fewer patients than its `min_count` read "< min_count".
+        Moves of fewer patients than its `min_count` read "< min_count", as in the matrix; a single one may follow from
+        the group's sizes, which are no secret.
     """
     reader = reader or Reader()
     flows = movement.flows
-    moves, sums = ["entered", "reactivated", "moved_in", "moved_out", "became_inactive"], flows.sum(numeric_only=True)
+    sums = flows.sum(numeric_only=True)
 
     def cells(name: str, row: dict) -> list[str]:
-        between = [reader.count(row[move]) if row[move] else "" for move in moves]
+        between = [reader.count(row[move]) if row[move] else "" for move in FLOWS]
         return [name, reader.number(row["start"]), *between, reader.number(row["end"])]
 
     return table(
@@ -45,7 +48,7 @@ def segment_flows(movement, *, reader: Reader | None = None) -> Table:
         [
             reader.say("Group"),
             reader.date(movement.start),
-            *(reader.name("column", move) for move in moves),
+            *(reader.name("column", move) for move in FLOWS),
             reader.date(movement.end),
         ],
         [cells(reader.name("segment", row["segment"]), row) for row in flows.to_dict("records")],

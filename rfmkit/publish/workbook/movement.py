@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from rfmkit.present.disclosure import without_small_groups
+from rfmkit.present.tables.movement import FLOWS
 from rfmkit.publish.workbook.book import Column, Sheet
 from rfmkit.publish.workbook.forms import count_of
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 _MONTH, _YEAR = 1, 12
 _STEPS = {"movement": ("month_movement", _MONTH), "movement_year": ("year_movement", _YEAR)}
-_FLOWS = ("entered", "reactivated", "moved_in", "moved_out", "became_inactive")
 #: Of a month, and of a year, no more moves are told: the rest changed little.
 _MOST = 10
 _NOT_YET = "not_yet"
@@ -67,8 +67,8 @@ def came_and_went(study: Study) -> list[Sheet]:
     tables = []
     for movement, months in _movements(study):
         flows = movement.flows
-        # The sizes of the groups are no secret; small moves are.
-        shown = {name: flows[name].astype(object).map(lambda n: count_of(n, None, reader)) for name in _FLOWS}
+        # As on the page. It hides no secret: the sizes of groups and all moves between them are none.
+        shown = {name: flows[name].astype(object).map(lambda n: count_of(n, None, reader)) for name in FLOWS}
         tables.append(flows.assign(**shown, within=reader.months(months)))
     if not tables:
         return []
@@ -78,7 +78,7 @@ def came_and_went(study: Study) -> list[Sheet]:
         Column("segment", reader.say("Group")),
         Column("within", reader.say("Within")),
         Column("start", reader.say("Patients then"), "count"),
-        *(Column(name, reader.name("column", name), "count") for name in _FLOWS),
+        *(Column(name, reader.name("column", name), "count") for name in FLOWS),
         Column("end", reader.say("Patients now"), "count"),
     ]
     return [Sheet(reader.say("Who came and went"), frame, shown)]
