@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from engines import chain, clinic_db, postgres, server, spark  # noqa: F401 - fixtures
 from hypothesis import HealthCheck, Phase, settings
+from workbooks import readers  # noqa: F401 - a fixture
 
 import rfmkit
 from rfmkit import visits_from

@@ -1,4 +1,7 @@
-"""A real PostgreSQL and a real local Spark for the tests that need one; each skips with a line where it is absent."""
+"""A real PostgreSQL and a real local Spark, with small tables to open, for the tests that need one.
+
+Each skips with a line where it is absent.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+
+from rfmkit.clinic import Transactions
+from rfmkit.data import databases
+from rfmkit.data.databases import open_table
+from rfmkit.errors import RfmkitError
 
 PASSWORD = "Tr0ub4dor&3?/:@#"  # signs that an address must escape
 
@@ -147,3 +155,77 @@ def write_duckdb(path: Path, tables: dict[str, pa.Table]) -> None:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     pyarrow.parquet.write_table(table, path)
+
+
+# Parts of clinic files that name tables of these, and what is said of them
+
+WHERE = "north.toml [transactions]"
+HEADINGS = {
+    "patient_id": "Код",
+    "visit_date": "Дата",
+    "amount": "Сумма, ₽",
+    "receipt_id": "Чек",
+    "category": "Вид",
+    "discount": "Скидка",
+    "quantity": "Кол-во",
+}
+
+
+def part(**keys) -> Transactions:
+    """The part of a clinic file."""
+    return Transactions(**{"columns": HEADINGS, **keys})
+
+
+SMALL = pa.table({"Код": ["7", "8"], "Дата": ["2026-10-01", "2026-10-02"], "Сумма, ₽": ["5.00", "6.50"]})
+SMALL_COLUMNS = {name: HEADINGS[name] for name in ("patient_id", "visit_date", "amount")}
+
+
+def refusal(spec, folder=Path(), kind=RfmkitError):
+    """What is said, in one line, of a table that cannot be opened."""
+    with pytest.raises(kind) as refused:
+        open_table(spec, folder, WHERE)
+    assert type(refused.value).exit_code == kind.exit_code
+    assert len(refused.value.problems) == 1
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.fixture(scope="session")
+def server(postgres):
+    """The server with two small tables, one that nobody else may read, and one in a schema."""
+    postgres.load("payments", SMALL)
+    postgres.load("private", SMALL)
+    with postgres.connection() as connection:
+        connection.execute(
+            "GRANT SELECT ON payments TO reader; CREATE SCHEMA north; GRANT USAGE ON SCHEMA north TO reader"
+        )
+        connection.execute("CREATE VIEW north.payments_of_2026 AS SELECT * FROM payments")
+        connection.execute("GRANT SELECT ON north.payments_of_2026 TO reader")
+    return postgres
+
+
+@pytest.fixture
+def clinic_db(server, monkeypatch):
+    """The part of a clinic file of a table of the server, which the environment names to a reader."""
+    monkeypatch.setenv("CLINIC_DB", server.address("reader"))
+    monkeypatch.setattr(databases, "_WAITS", (0.0, 0.0))
+
+    def of(table="payments", **keys):
+        return part(connection_env="CLINIC_DB", table=table, columns=SMALL_COLUMNS, **keys)
+
+    return of
+
+
+def of_spark(**keys):
+    return part(engine="spark", columns=SMALL_COLUMNS, **keys)
+
+
+@pytest.fixture(scope="session")
+def chain(spark, tmp_path_factory):
+    """A folder of monthly Parquet files, and a table of the catalog."""
+    folder = tmp_path_factory.mktemp("a chain [1]")
+    for month in ("2026-09", "2026-10"):
+        (folder / f"month={month}").mkdir()
+        write_parquet(folder / f"month={month}" / "part.parquet", SMALL)
+    spark.createDataFrame(SMALL.to_pandas()).write.mode("overwrite").saveAsTable("payments")
+    return folder
